@@ -1,0 +1,1 @@
+//! Who is *told*: rosters, fan-out workers, operations rendered once, catch-up.

@@ -1,0 +1,13 @@
+//! Tidings: a self-hosted, real-time message server.
+
+pub mod auth;
+pub mod bus;
+pub mod chat;
+pub mod document;
+pub mod error;
+pub mod graphql;
+pub mod hub;
+pub mod log;
+pub mod model;
+pub mod store;
+pub mod transport;

@@ -1,0 +1,60 @@
+//! Messages.
+
+use std::sync::Arc;
+
+use super::{Cursor, Data, MessageBody, MessageId, RoomId, Timestamp, User};
+
+/// A keyed hash of the first content sent under a message's id (body, data, reply). A retry is told from another
+/// message by it, also after the message was edited or deleted; the key keeps a deleted body from being guessed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// A message as it stands, or as an event left it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Where it was sent.
+    pub room: RoomId,
+    /// Who sent it.
+    pub author: Arc<User>,
+    /// What it says; `None` once deleted.
+    pub body: Option<MessageBody>,
+    /// The app's own; `None` once deleted.
+    pub data: Option<Data>,
+    /// 1, then one more for each edit or deletion.
+    pub version: u32,
+    /// When it was sent.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub edited_at: Option<Timestamp>,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// What it replies to.
+    pub reply_to: Option<Reply>,
+    /// Where in the log it was sent: its order in the room.
+    pub cursor: Cursor,
+    /// Of the content it was first sent with.
+    pub fingerprint: Fingerprint,
+}
+
+/// A reference to another message of the same room.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reply {
+    /// The message replied to.
+    pub id: MessageId,
+    /// That message, where it came along. Its own reply carries only an id.
+    pub message: Option<Arc<Message>>,
+}
+
+impl Message {
+    /// The same message with nothing left of what it said. Version and times are the caller's.
+    #[must_use]
+    pub fn blanked(&self) -> Self {
+        Self {
+            body: None,
+            data: None,
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What things *are*: ids, cursors, users, rooms, messages and the events that befall them.
+//!
+//! Nothing here knows where things are kept, who may see them or how they are asked for. A value of one of these types
+//! has been checked: holding a [`MessageBody`] *is* the check.
+
+mod access;
+mod cursor;
+mod event;
+mod id;
+mod message;
+mod room;
+mod text;
+mod time;
+mod user;
+
+pub use access::{Access, Scope, Verdict};
+pub use cursor::{Cursor, CursorError, Epoch, Epochs, Resync, Seq};
+pub use event::{Event, What};
+pub use id::{MemberId, MessageId, NodeId, RoomId, UserId};
+pub use message::{Fingerprint, Message, Reply};
+pub use room::{Member, Role, Room, Standing, Visibility};
+pub use text::{Data, MessageBody, RoomName};
+pub use time::Timestamp;
+pub use user::User;

@@ -1,0 +1,272 @@
+//! Where things are *kept*: the [`Store`] trait, what a batch needs to know ([`Needs`], [`Facts`]) and what it changes
+//! ([`Changes`]), and the pages that readers ask for.
+//!
+//! A store knows no rules. It is told what a batch of commands may touch, says how that stands, and writes what was
+//! decided in one transaction. Every store passes the same contract tests.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::model::{
+    Access, Cursor, Epochs, Event, Member, MemberId, Message, MessageId, NodeId, Role, Room,
+    RoomId, Scope, Seq, Timestamp, User, UserId,
+};
+
+pub mod sqlite;
+
+/// The store failed. Cloned to each caller whose batch it took along.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{doing}: {source}")]
+pub struct StoreError {
+    /// What was being done, for the log.
+    pub doing: &'static str,
+    /// The driver's error.
+    #[source]
+    pub source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+/// What a batch of commands may touch.
+#[derive(Default, Debug)]
+pub struct Needs {
+    /// Rooms, deleted ones included.
+    pub rooms: HashSet<RoomId>,
+    /// Memberships, whatever their standing.
+    pub members: HashSet<(RoomId, UserId)>,
+    /// Messages, each with the message it replies to; their rooms come along into `rooms`, and the memberships of
+    /// `viewers_of_messages` in those rooms into `members`.
+    pub messages: HashSet<MessageId>,
+    /// For a message named by a command whose room is not known yet: the user whose membership in that room matters.
+    pub viewers_of_messages: HashSet<(MessageId, UserId)>,
+    /// UUIDs that a command wants to give to something new.
+    pub nodes: HashSet<NodeId>,
+    /// Users.
+    pub users: HashSet<UserId>,
+}
+
+/// How what a batch may touch stands, inside the batch's transaction. Decisions change it as they go, so that later
+/// commands see earlier ones.
+#[derive(Default, Debug)]
+pub struct Facts {
+    /// The end of the log.
+    pub head: Seq,
+    /// Rooms that exist or existed.
+    pub rooms: HashMap<RoomId, Arc<Room>>,
+    /// Memberships, whatever their standing.
+    pub members: HashMap<(RoomId, UserId), Arc<Member>>,
+    /// Messages.
+    pub messages: HashMap<MessageId, Arc<Message>>,
+    /// Those of the asked-for UUIDs that name something already: a room (deleted or not), a message, a membership.
+    pub taken: HashSet<NodeId>,
+    /// Users.
+    pub users: HashMap<UserId, Arc<User>>,
+}
+
+/// What a batch decided, coalesced: each thing once, in its final state.
+#[derive(Default, Debug)]
+pub struct Changes {
+    /// In log order, gapless, beginning at `Facts::head` + 1.
+    pub events: Vec<Arc<Event>>,
+    /// New or changed users.
+    pub users: Vec<Arc<User>>,
+    /// New or changed rooms. A room with `deleted` set loses its name, data and messages.
+    pub rooms: Vec<Arc<Room>>,
+    /// New or changed memberships.
+    pub members: Vec<Arc<Member>>,
+    /// New messages.
+    pub sent: Vec<Arc<Message>>,
+    /// Messages that were there before the batch: edited or deleted. A `None` body is wiped from the file.
+    pub changed: Vec<Arc<Message>>,
+    /// Forget the events up to and including this place.
+    pub prune_to: Option<Seq>,
+}
+
+/// The log's two ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// The last place that retention took away; 0 when nothing was.
+    pub floor: Seq,
+    /// The newest event.
+    pub head: Seq,
+}
+
+/// A room as one viewer stands to it.
+#[derive(Clone, Debug)]
+pub struct RoomView {
+    /// The room; never a deleted one.
+    pub room: Arc<Room>,
+    /// The viewer's role, where it is an active member.
+    pub role: Option<Role>,
+}
+
+/// Which part of a list is wanted. Both bounds are exclusive and may be given together.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct PageArgs<K> {
+    /// Only what comes after this key in the list's order.
+    pub after: Option<K>,
+    /// Only what comes before this key in the list's order.
+    pub before: Option<K>,
+    /// At most so many.
+    pub limit: usize,
+    /// Count from the end: the last ones of what the bounds leave. The order of the items stays the list's.
+    pub backwards: bool,
+}
+
+/// A part of a list, in the list's order.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// There is something in the list before the first item (within the bounds).
+    pub has_previous: bool,
+    /// There is something in the list after the last item (within the bounds).
+    pub has_next: bool,
+}
+
+/// A place in a list of rooms: newest activity first, then by id, descending.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct RoomKey {
+    /// The room's `last_activity_at`.
+    pub at: Timestamp,
+    /// The room.
+    pub id: RoomId,
+}
+
+/// A place in a list of members: first to join first, then by user id.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct MemberKey {
+    /// The event by which the user came in.
+    pub joined_seq: Seq,
+    /// The user.
+    pub user: UserId,
+}
+
+/// Which rooms a list holds.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RoomList {
+    /// Public ones.
+    Public,
+    /// Those that this user is in.
+    Of(UserId),
+    /// Those that both are in.
+    Shared(UserId, UserId),
+}
+
+/// One thing in a viewer's replay.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Replayed {
+    /// An event of a room that the viewer may read now.
+    Event(Arc<Event>),
+    /// The viewer lost this room here, or may not see it at all (then the place is the one the replay began from).
+    Revoked {
+        /// The place.
+        cursor: Cursor,
+        /// The room.
+        room: RoomId,
+    },
+}
+
+/// A piece of a viewer's replay, read in one transaction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReplayPage {
+    /// In log order.
+    pub items: Vec<Replayed>,
+    /// Go on from here: the last item's place if the page is full, else `bounds.head`.
+    pub end: Seq,
+    /// The log's ends in that transaction.
+    pub bounds: Bounds,
+    /// What the viewer may read as of `bounds.head`.
+    pub access: Access,
+}
+
+/// Where things are kept.
+///
+/// Writing (`lead`, `begin`, `commit`, `rollback`) is the writer's alone: one at a time, never cancelled half-way.
+/// Reading may be done by anyone at once and sees committed batches only.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Begins a new epoch and records it. Called once, by the writer, before anything is written.
+    async fn lead(&self) -> Result<Bounds, StoreError>;
+
+    /// Opens the batch's transaction and reads what it needs.
+    async fn begin(&self, needs: &Needs) -> Result<Facts, StoreError>;
+
+    /// Writes the changes and commits. An error means that nothing of the batch is kept.
+    async fn commit(&self, changes: &Changes) -> Result<(), StoreError>;
+
+    /// Gives up the open transaction, if there is one.
+    async fn rollback(&self) -> Result<(), StoreError>;
+
+    /// Who wrote which part of the log.
+    fn epochs(&self) -> &Epochs;
+
+    /// The key for [`crate::model::Fingerprint`]s, made once with the database.
+    fn fingerprint_key(&self) -> &[u8; 32];
+
+    /// The log's ends.
+    async fn bounds(&self) -> Result<Bounds, StoreError>;
+
+    /// The newest place whose event, and every event before it, is older than this: as far as retention may prune.
+    async fn place_before(&self, at: Timestamp) -> Result<Seq, StoreError>;
+
+    /// Everyone's events after a place, in order, at most `limit`: for the tail.
+    async fn events(&self, after: Seq, limit: usize) -> Result<Vec<Arc<Event>>, StoreError>;
+
+    /// A viewer's rooms now, as of the log's head in the same transaction.
+    async fn access(&self, viewer: &UserId, scope: &Scope) -> Result<(Bounds, Access), StoreError>;
+
+    /// A viewer's events after a place, in order: those of rooms readable now, and where rooms were lost on the way.
+    /// Rooms of `Scope::Rooms` that are not readable and were not lost after `after` come first, as revoked at `after`,
+    /// when `opening` is set.
+    async fn replay(
+        &self,
+        viewer: &UserId,
+        scope: &Scope,
+        after: Seq,
+        limit: usize,
+        opening: bool,
+    ) -> Result<ReplayPage, StoreError>;
+
+    /// Rooms that exist, readable or not, in any order.
+    async fn rooms(&self, viewer: &UserId, ids: &[RoomId]) -> Result<Vec<RoomView>, StoreError>;
+
+    /// Messages, each with the one it replies to, in any order.
+    async fn messages(&self, ids: &[MessageId]) -> Result<Vec<Arc<Message>>, StoreError>;
+
+    /// Active memberships, in any order.
+    async fn members(&self, ids: &[MemberId]) -> Result<Vec<Arc<Member>>, StoreError>;
+
+    /// Those of the users that the viewer may see: itself, those it shares a room with, those in a public room.
+    async fn users(&self, viewer: &UserId, ids: &[UserId]) -> Result<Vec<Arc<User>>, StoreError>;
+
+    /// A user's profile, whoever asks; `None` when it never signed in and was never added to a room.
+    async fn profile(&self, id: &UserId) -> Result<Option<Arc<User>>, StoreError>;
+
+    /// A page of rooms, newest activity first.
+    async fn room_page(
+        &self,
+        list: &RoomList,
+        args: &PageArgs<RoomKey>,
+    ) -> Result<Page<Arc<Room>>, StoreError>;
+
+    /// For each of these rooms a page of its messages, oldest first. The key is the place where a message was sent.
+    async fn message_pages(
+        &self,
+        rooms: &[RoomId],
+        args: &PageArgs<Seq>,
+    ) -> Result<Vec<Page<Arc<Message>>>, StoreError>;
+
+    /// For each of these rooms a page of its active members, first to join first.
+    async fn member_pages(
+        &self,
+        rooms: &[RoomId],
+        args: &PageArgs<MemberKey>,
+    ) -> Result<Vec<Page<Arc<Member>>>, StoreError>;
+
+    /// How many statements readers have run, for tests that count them.
+    fn reads(&self) -> u64;
+
+    /// Ends all connections; what was committed is in the file.
+    async fn close(&self);
+}
