@@ -1,15 +1,24 @@
 //! What *happens*: the commands and their rules.
 //!
-//! [`Chat`] is what the API calls. Each command is decided by a pure function over the facts of its batch (`rules`), so
-//! that rules are tested without a socket, a clock or a database.
+//! [`Chat`] is what the API calls. Each command is decided by a pure function over the facts of its batch, so that
+//! rules are tested without a socket, a clock or a database.
+
+mod api;
+mod command;
+mod members;
+mod messages;
+mod rooms;
+#[cfg(test)]
+mod tests;
+mod users;
 
 use std::sync::Arc;
 
-use crate::auth::Viewer;
-use crate::error::Error;
+pub use api::Chat;
+pub use command::{Act, Answer, Command};
+
 use crate::model::{
-    Data, Member, MemberId, Message, MessageBody, MessageId, Role, Room, RoomId, RoomName, UserId,
-    Visibility,
+    Data, Message, MessageBody, MessageId, Room, RoomId, RoomName, UserId, Visibility,
 };
 
 /// A room to be made.
@@ -82,89 +91,4 @@ pub struct Sent {
     pub room: Arc<Room>,
     /// The id was sent before.
     pub duplicate: bool,
-}
-
-/// The commands. Cheap to clone. Each hands its command to the writer on first poll, before anything is awaited, so
-/// polling futures in an order is enough to keep that order.
-#[derive(Clone)]
-pub struct Chat {}
-
-#[allow(
-    clippy::missing_errors_doc,
-    reason = "each gives what the schema's description of its mutation says"
-)]
-impl Chat {
-    /// Notes who signed in, so that others see its name. Free when nothing changed since the last time.
-    pub async fn sign_in(&self, _viewer: &Viewer) -> Result<(), Error> {
-        unimplemented!()
-    }
-
-    /// `createRoom`.
-    pub async fn create_room(&self, _by: &Viewer, _input: CreateRoom) -> Result<Arc<Room>, Error> {
-        unimplemented!()
-    }
-
-    /// `updateRoom`.
-    pub async fn update_room(&self, _by: &Viewer, _input: UpdateRoom) -> Result<Arc<Room>, Error> {
-        unimplemented!()
-    }
-
-    /// `deleteRoom`.
-    pub async fn delete_room(&self, _by: &Viewer, _room: RoomId) -> Result<(), Error> {
-        unimplemented!()
-    }
-
-    /// `joinRoom`.
-    pub async fn join_room(&self, _by: &Viewer, _room: RoomId) -> Result<Arc<Room>, Error> {
-        unimplemented!()
-    }
-
-    /// `leaveRoom`.
-    pub async fn leave_room(&self, _by: &Viewer, _room: RoomId) -> Result<(), Error> {
-        unimplemented!()
-    }
-
-    /// `addMember`; `None` is MEMBER for someone new and changes nothing for someone who is there.
-    pub async fn add_member(
-        &self,
-        _by: &Viewer,
-        _room: RoomId,
-        _user: UserId,
-        _role: Option<Role>,
-    ) -> Result<(Arc<Room>, Arc<Member>), Error> {
-        unimplemented!()
-    }
-
-    /// `removeMember`.
-    pub async fn remove_member(
-        &self,
-        _by: &Viewer,
-        _room: RoomId,
-        _user: UserId,
-    ) -> Result<(Arc<Room>, MemberId), Error> {
-        unimplemented!()
-    }
-
-    /// `sendMessage`.
-    pub async fn send_message(&self, _by: &Viewer, _input: SendMessage) -> Result<Sent, Error> {
-        unimplemented!()
-    }
-
-    /// `editMessage`.
-    pub async fn edit_message(
-        &self,
-        _by: &Viewer,
-        _input: EditMessage,
-    ) -> Result<Arc<Message>, Error> {
-        unimplemented!()
-    }
-
-    /// `deleteMessage`.
-    pub async fn delete_message(
-        &self,
-        _by: &Viewer,
-        _message: MessageId,
-    ) -> Result<Arc<Message>, Error> {
-        unimplemented!()
-    }
 }

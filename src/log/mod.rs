@@ -1,6 +1,13 @@
-//! What is remembered in *order*: the writer that decides and commits in batches, and the tail that holds the newest
-//! part of the log in memory. Knows no rules of chat.
+//! What is remembered in *order*: the writer that decides and commits in batches, the tail that holds the newest part
+//! of the log in memory, and retention. Knows no rules of chat.
 
+mod batch;
+mod retention;
+mod ring;
 mod tail;
+mod writer;
 
-pub use tail::Tail;
+pub use batch::Batch;
+pub use retention::keep_days;
+pub use tail::{Tail, TailLimits};
+pub use writer::{Command, Writer};

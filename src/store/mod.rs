@@ -57,7 +57,8 @@ pub struct Facts {
     pub members: HashMap<(RoomId, UserId), Arc<Member>>,
     /// Messages.
     pub messages: HashMap<MessageId, Arc<Message>>,
-    /// Those of the asked-for UUIDs that name something already: a room (deleted or not), a message, a membership.
+    /// Those of the asked-for UUIDs that name something already: a room (deleted or not), a message, a
+    /// membership, or a user whose `sub` is that UUID.
     pub taken: HashSet<NodeId>,
     /// Users.
     pub users: HashMap<UserId, Arc<User>>,
@@ -80,6 +81,24 @@ pub struct Changes {
     pub changed: Vec<Arc<Message>>,
     /// Forget the events up to and including this place.
     pub prune_to: Option<Seq>,
+}
+
+impl Changes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            events,
+            users,
+            rooms,
+            members,
+            sent,
+            changed,
+            prune_to,
+        } = self;
+        let things =
+            events.len() + users.len() + rooms.len() + members.len() + sent.len() + changed.len();
+        things == 0 && prune_to.is_none()
+    }
 }
 
 /// The log's two ends.

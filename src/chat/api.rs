@@ -1,0 +1,201 @@
+//! [`Chat`]: one method for each command, from a viewer's wish to the writer's answer.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::command::{Act, Answer, Command};
+use super::{CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom};
+use crate::auth::Viewer;
+use crate::error::Error;
+use crate::log::Writer;
+use crate::model::{
+    Fingerprint, Member, MemberId, Message, MessageId, Role, Room, RoomId, User, UserId,
+};
+
+/// The commands. Cheap to clone. Each hands its command to the writer on first poll, before anything is awaited, so
+/// polling futures in an order is enough to keep that order.
+#[derive(Clone)]
+pub struct Chat {
+    writer: Writer<Command>,
+    fingerprint_key: [u8; 32],
+    signed_in: Arc<Mutex<LruCache<UserId, Arc<User>>>>,
+}
+
+/// Profiles that are known to be written, so that signing in again costs nothing.
+const SIGNED_IN_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+
+#[allow(
+    clippy::missing_errors_doc,
+    reason = "each gives what the schema's description of its mutation says"
+)]
+impl Chat {
+    /// Commands go to this writer; contents are fingerprinted with the store's key.
+    pub fn new(writer: Writer<Command>, fingerprint_key: [u8; 32]) -> Self {
+        Self {
+            writer,
+            fingerprint_key,
+            signed_in: Arc::new(Mutex::new(LruCache::new(SIGNED_IN_MAX))),
+        }
+    }
+
+    /// Notes who signed in, so that others see its name. Free when nothing changed since the last time.
+    pub async fn sign_in(&self, viewer: &Viewer) -> Result<(), Error> {
+        let known = self
+            .profiles()
+            .get(&viewer.user.id)
+            .is_some_and(|known| *known == viewer.user);
+        if known {
+            return Ok(());
+        }
+        self.submit(viewer, Act::SignIn).await?;
+        self.profiles()
+            .put(viewer.user.id.clone(), viewer.user.clone());
+        Ok(())
+    }
+
+    /// `createRoom`.
+    pub async fn create_room(&self, by: &Viewer, input: CreateRoom) -> Result<Arc<Room>, Error> {
+        let id = input.id.unwrap_or_else(RoomId::generate);
+        room(self.submit(by, Act::CreateRoom { id, input }).await)
+    }
+
+    /// `updateRoom`.
+    pub async fn update_room(&self, by: &Viewer, input: UpdateRoom) -> Result<Arc<Room>, Error> {
+        room(self.submit(by, Act::UpdateRoom(input)).await)
+    }
+
+    /// `deleteRoom`.
+    pub async fn delete_room(&self, by: &Viewer, room: RoomId) -> Result<(), Error> {
+        self.submit(by, Act::DeleteRoom(room)).await.map(drop)
+    }
+
+    /// `joinRoom`.
+    pub async fn join_room(&self, by: &Viewer, id: RoomId) -> Result<Arc<Room>, Error> {
+        room(self.submit(by, Act::JoinRoom(id)).await)
+    }
+
+    /// `leaveRoom`.
+    pub async fn leave_room(&self, by: &Viewer, room: RoomId) -> Result<(), Error> {
+        self.submit(by, Act::LeaveRoom(room)).await.map(drop)
+    }
+
+    /// `addMember`; `None` is MEMBER for someone new and changes nothing for someone who is there.
+    pub async fn add_member(
+        &self,
+        by: &Viewer,
+        room: RoomId,
+        user: UserId,
+        role: Option<Role>,
+    ) -> Result<(Arc<Room>, Arc<Member>), Error> {
+        member(self.submit(by, Act::AddMember { room, user, role }).await)
+    }
+
+    /// `removeMember`.
+    pub async fn remove_member(
+        &self,
+        by: &Viewer,
+        room: RoomId,
+        user: UserId,
+    ) -> Result<(Arc<Room>, MemberId), Error> {
+        let removed = member(self.submit(by, Act::RemoveMember { room, user }).await);
+        removed.map(|(room, member)| (room, member.id))
+    }
+
+    /// `sendMessage`.
+    pub async fn send_message(&self, by: &Viewer, input: SendMessage) -> Result<Sent, Error> {
+        let id = input.id.unwrap_or_else(MessageId::generate);
+        let fingerprint = self.fingerprint(&input);
+        match self
+            .submit(
+                by,
+                Act::SendMessage {
+                    id,
+                    fingerprint,
+                    input,
+                },
+            )
+            .await?
+        {
+            Answer::Sent(sent) => Ok(sent),
+            _ => Err(Error::Internal),
+        }
+    }
+
+    /// `editMessage`.
+    pub async fn edit_message(
+        &self,
+        by: &Viewer,
+        input: EditMessage,
+    ) -> Result<Arc<Message>, Error> {
+        message(self.submit(by, Act::EditMessage(input)).await)
+    }
+
+    /// `deleteMessage`.
+    pub async fn delete_message(&self, by: &Viewer, id: MessageId) -> Result<Arc<Message>, Error> {
+        message(self.submit(by, Act::DeleteMessage(id)).await)
+    }
+
+    async fn submit(&self, by: &Viewer, act: Act) -> Result<Answer, Error> {
+        self.writer
+            .submit(Command {
+                by: by.user.clone(),
+                act,
+            })
+            .await
+    }
+
+    fn profiles(&self) -> std::sync::MutexGuard<'_, LruCache<UserId, Arc<User>>> {
+        self.signed_in
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Each part is preceded by its length, so that no two contents read the same.
+    fn fingerprint(&self, input: &SendMessage) -> Fingerprint {
+        let room = input.room.uuid();
+        let data = input
+            .data
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let reply_to = input.reply_to.map(|id| id.uuid().into_bytes());
+        let parts: [&[u8]; 4] = [
+            room.as_bytes(),
+            input.body.as_str().as_bytes(),
+            data.as_bytes(),
+            reply_to.as_ref().map_or(&[], |id| id.as_slice()),
+        ];
+        let mut hasher = blake3::Hasher::new_keyed(&self.fingerprint_key);
+        for part in parts {
+            hasher
+                .update(&(part.len() as u64).to_le_bytes())
+                .update(part);
+        }
+        let mut first = [0; 16];
+        first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        Fingerprint(first)
+    }
+}
+
+fn room(answer: Result<Answer, Error>) -> Result<Arc<Room>, Error> {
+    match answer? {
+        Answer::Room(room) => Ok(room),
+        _ => Err(Error::Internal),
+    }
+}
+
+fn member(answer: Result<Answer, Error>) -> Result<(Arc<Room>, Arc<Member>), Error> {
+    match answer? {
+        Answer::Member(room, member) => Ok((room, member)),
+        _ => Err(Error::Internal),
+    }
+}
+
+fn message(answer: Result<Answer, Error>) -> Result<Arc<Message>, Error> {
+    match answer? {
+        Answer::Message(message) => Ok(message),
+        _ => Err(Error::Internal),
+    }
+}

@@ -1,0 +1,132 @@
+//! A command as the writer takes it: who, what, and where the decision is made.
+
+use std::sync::Arc;
+
+use super::{
+    CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom, members, messages, rooms, users,
+};
+use crate::error::Error;
+use crate::log::{self, Batch};
+use crate::model::{Fingerprint, Member, Message, MessageId, Role, Room, RoomId, User, UserId};
+use crate::store::Needs;
+
+/// Something that a viewer wants done.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Who, as its token shows it.
+    pub by: Arc<User>,
+    /// What.
+    pub act: Act,
+}
+
+/// What a viewer wants done.
+#[derive(Clone, Debug)]
+#[allow(
+    missing_docs,
+    reason = "named after the mutations, fields after their inputs"
+)]
+pub enum Act {
+    SignIn,
+    CreateRoom {
+        id: RoomId,
+        input: CreateRoom,
+    },
+    UpdateRoom(UpdateRoom),
+    DeleteRoom(RoomId),
+    JoinRoom(RoomId),
+    LeaveRoom(RoomId),
+    AddMember {
+        room: RoomId,
+        user: UserId,
+        role: Option<Role>,
+    },
+    RemoveMember {
+        room: RoomId,
+        user: UserId,
+    },
+    SendMessage {
+        id: MessageId,
+        fingerprint: Fingerprint,
+        input: SendMessage,
+    },
+    EditMessage(EditMessage),
+    DeleteMessage(MessageId),
+}
+
+/// What a command comes to.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Nothing to show.
+    Done,
+    /// The room as it is now.
+    Room(Arc<Room>),
+    /// The room, and the membership that was added, changed or ended.
+    Member(Arc<Room>, Arc<Member>),
+    /// The message sent.
+    Sent(Sent),
+    /// The message as it is now.
+    Message(Arc<Message>),
+}
+
+impl log::Command for Command {
+    type Answer = Answer;
+
+    fn needs(&self, needs: &mut Needs) {
+        let by = &self.by.id;
+        needs.users.insert(by.clone());
+        match &self.act {
+            Act::SignIn => {}
+            Act::CreateRoom { id, input } => {
+                needs.nodes.insert(id.uuid());
+                room(needs, *id, by);
+                needs.users.extend(input.members.iter().cloned());
+            }
+            Act::UpdateRoom(input) => room(needs, input.room, by),
+            Act::DeleteRoom(id) | Act::JoinRoom(id) | Act::LeaveRoom(id) => room(needs, *id, by),
+            Act::AddMember { room: id, user, .. } | Act::RemoveMember { room: id, user } => {
+                room(needs, *id, by);
+                room(needs, *id, user);
+                needs.users.insert(user.clone());
+            }
+            Act::SendMessage { id, input, .. } => {
+                needs.nodes.insert(id.uuid());
+                needs.messages.insert(*id);
+                needs.messages.extend(input.reply_to);
+                room(needs, input.room, by);
+            }
+            Act::EditMessage(EditMessage { message, .. }) | Act::DeleteMessage(message) => {
+                needs.messages.insert(*message);
+                needs.viewers_of_messages.insert((*message, by.clone()));
+            }
+        }
+    }
+
+    fn decide(self, batch: &mut Batch) -> Result<Answer, Error> {
+        let by = users::newest(&self.by, batch);
+        let answer = match self.act {
+            Act::SignIn => Ok(Answer::Done),
+            Act::CreateRoom { id, input } => rooms::create(batch, &by, id, input),
+            Act::UpdateRoom(input) => rooms::update(batch, &by, input),
+            Act::DeleteRoom(id) => rooms::delete(batch, &by, id),
+            Act::JoinRoom(id) => members::join(batch, &by, id),
+            Act::LeaveRoom(id) => members::leave(batch, &by, id),
+            Act::AddMember { room, user, role } => members::add(batch, &by, room, &user, role),
+            Act::RemoveMember { room, user } => members::remove(batch, &by, room, &user),
+            Act::SendMessage {
+                id,
+                fingerprint,
+                input,
+            } => messages::send(batch, &by, id, fingerprint, input),
+            Act::EditMessage(input) => messages::edit(batch, &by, input),
+            Act::DeleteMessage(id) => messages::delete(batch, &by, id),
+        }?;
+        // Only now: a command that is refused leaves no trace, not even a profile.
+        users::note(by, batch);
+        Ok(answer)
+    }
+}
+
+fn room(needs: &mut Needs, id: RoomId, user: &UserId) {
+    needs.rooms.insert(id);
+    needs.members.insert((id, user.clone()));
+}

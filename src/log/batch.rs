@@ -1,0 +1,208 @@
+//! A batch while it is being decided: the facts as the commands so far have left them, and what has changed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::model::{
+    Cursor, Epoch, Event, Member, MemberId, Message, MessageId, Room, RoomId, Seq, Timestamp, User,
+    UserId, What,
+};
+use crate::store::{Changes, Facts};
+
+/// A batch while it is being decided.
+///
+/// A command first checks, then changes: one that is refused must not have called any `put_…` or [`Batch::append`].
+#[derive(Debug)]
+pub struct Batch {
+    facts: Facts,
+    now: Timestamp,
+    epoch: Epoch,
+    events: Vec<Arc<Event>>,
+    users: Touched<UserId>,
+    rooms: Touched<RoomId>,
+    members: Touched<(RoomId, UserId)>,
+    sent: Touched<MessageId>,
+    changed: Touched<MessageId>,
+}
+
+/// Keys in the order they were first touched.
+#[derive(Debug)]
+struct Touched<K> {
+    order: Vec<K>,
+    seen: HashSet<K>,
+}
+
+impl<K: Clone + Eq + std::hash::Hash> Touched<K> {
+    fn new() -> Self {
+        Self {
+            order: Vec::new(),
+            seen: HashSet::new(),
+        }
+    }
+
+    fn touch(&mut self, key: &K) {
+        if self.seen.insert(key.clone()) {
+            self.order.push(key.clone());
+        }
+    }
+}
+
+impl Batch {
+    /// Begins with how things stand. `epoch` is the writer's.
+    pub fn new(facts: Facts, now: Timestamp, epoch: Epoch) -> Self {
+        Self {
+            facts,
+            now,
+            epoch,
+            events: Vec::new(),
+            users: Touched::new(),
+            rooms: Touched::new(),
+            members: Touched::new(),
+            sent: Touched::new(),
+            changed: Touched::new(),
+        }
+    }
+
+    /// The batch's instant.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The place that the next event will have.
+    pub fn next(&self) -> Cursor {
+        let seq = Seq(self.facts.head.0 + self.events.len() as u64 + 1);
+        Cursor {
+            seq,
+            epoch: self.epoch,
+        }
+    }
+
+    /// Whether a UUID names something already.
+    pub fn is_taken(&self, id: uuid::Uuid) -> bool {
+        self.facts.taken.contains(&id)
+    }
+
+    /// A user, if it is known.
+    pub fn user(&self, id: &UserId) -> Option<&Arc<User>> {
+        self.facts.users.get(id)
+    }
+
+    /// A room, deleted ones included.
+    pub fn room(&self, id: RoomId) -> Option<&Arc<Room>> {
+        self.facts.rooms.get(&id)
+    }
+
+    /// A membership, whatever its standing.
+    pub fn member(&self, room: RoomId, user: &UserId) -> Option<&Arc<Member>> {
+        self.facts.members.get(&(room, user.clone()))
+    }
+
+    /// A message, deleted ones included.
+    pub fn message(&self, id: MessageId) -> Option<&Arc<Message>> {
+        self.facts.messages.get(&id)
+    }
+
+    /// Adds an event at [`Batch::next`].
+    pub fn append(&mut self, room: Arc<Room>, actor: Arc<User>, what: What) {
+        let event = Event {
+            cursor: self.next(),
+            at: self.now,
+            room,
+            actor,
+            what,
+        };
+        self.events.push(Arc::new(event));
+    }
+
+    /// Adds or changes a user.
+    pub fn put_user(&mut self, user: Arc<User>) {
+        self.users.touch(&user.id);
+        self.facts.users.insert(user.id.clone(), user);
+    }
+
+    /// Adds or changes a room.
+    pub fn put_room(&mut self, room: Arc<Room>) {
+        self.rooms.touch(&room.id);
+        self.facts.taken.insert(room.id.uuid());
+        self.facts.rooms.insert(room.id, room);
+    }
+
+    /// Adds or changes a membership.
+    pub fn put_member(&mut self, member: Arc<Member>) {
+        let key = (member.room, member.user.id.clone());
+        self.members.touch(&key);
+        self.facts.taken.insert(MemberId::uuid(member.id));
+        self.facts.members.insert(key, member);
+    }
+
+    /// Adds a message.
+    pub fn put_sent(&mut self, message: Arc<Message>) {
+        self.sent.touch(&message.id);
+        self.facts.taken.insert(message.id.uuid());
+        self.facts.messages.insert(message.id, message);
+    }
+
+    /// Changes a message, of this batch or an earlier one.
+    pub fn put_changed(&mut self, message: Arc<Message>) {
+        if !self.sent.seen.contains(&message.id) {
+            self.changed.touch(&message.id);
+        }
+        self.facts.messages.insert(message.id, message);
+    }
+
+    /// A measure of what has changed so far: equal before and after a command that was refused.
+    pub(crate) fn extent(&self) -> [usize; 6] {
+        [
+            self.events.len(),
+            self.users.order.len(),
+            self.rooms.order.len(),
+            self.members.order.len(),
+            self.sent.order.len(),
+            self.changed.order.len(),
+        ]
+    }
+
+    /// What is to be written: each thing once, in its final state. Messages of a room that the same batch deleted are
+    /// not written at all.
+    pub(crate) fn into_changes(self) -> Changes {
+        let Self {
+            facts,
+            events,
+            users,
+            rooms,
+            members,
+            sent,
+            changed,
+            ..
+        } = self;
+        let kept = |id: &MessageId| {
+            let message = facts.messages.get(id)?;
+            let gone = facts
+                .rooms
+                .get(&message.room)
+                .is_some_and(|room| room.deleted);
+            (!gone).then(|| message.clone())
+        };
+        Changes {
+            users: users
+                .order
+                .iter()
+                .filter_map(|id| facts.users.get(id).cloned())
+                .collect(),
+            rooms: rooms
+                .order
+                .iter()
+                .filter_map(|id| facts.rooms.get(id).cloned())
+                .collect(),
+            members: members
+                .order
+                .iter()
+                .filter_map(|key| facts.members.get(key).cloned())
+                .collect(),
+            sent: sent.order.iter().filter_map(kept).collect(),
+            changed: changed.order.iter().filter_map(kept).collect(),
+            events,
+            prune_to: None,
+        }
+    }
+}
