@@ -201,3 +201,166 @@ fn weight(event: &Event) -> usize {
     });
     STRUCTS + message
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Cursor, Epoch, Fingerprint, MessageBody, Room, RoomName, User, UserId, Visibility,
+    };
+
+    const ROOMY: (usize, usize) = (100, 1 << 20);
+
+    struct Log {
+        room: Arc<Room>,
+        actor: Arc<User>,
+        epoch: Epoch,
+    }
+
+    impl Log {
+        fn new() -> Self {
+            let room = Room {
+                id: RoomId::generate(),
+                name: RoomName::stored("a room"),
+                visibility: Visibility::Public,
+                data: None,
+                created_at: Timestamp(0),
+                last_activity_at: Timestamp(0),
+                last_message: None,
+                member_count: 0,
+                owner_count: 0,
+                deleted: false,
+            };
+            let actor = Arc::new(User::unseen(UserId::stored("ada")));
+            Self {
+                room: Arc::new(room),
+                actor,
+                epoch: Epoch::generate(),
+            }
+        }
+
+        fn cursor(&self, seq: u64) -> Cursor {
+            Cursor {
+                seq: Seq(seq),
+                epoch: self.epoch,
+            }
+        }
+
+        fn message(&self, seq: u64, body: &str, reply: Option<&Arc<Message>>) -> Arc<Message> {
+            Arc::new(Message {
+                id: MessageId::generate(),
+                room: self.room.id,
+                author: self.actor.clone(),
+                body: Some(MessageBody::stored(body)),
+                data: None,
+                version: 1,
+                created_at: Timestamp(0),
+                edited_at: None,
+                deleted_at: None,
+                reply_to: reply.map(|quoted| Reply {
+                    id: quoted.id,
+                    message: Some(quoted.clone()),
+                }),
+                cursor: self.cursor(seq),
+                fingerprint: Fingerprint([0; 16]),
+            })
+        }
+
+        fn event(&self, seq: u64, what: What) -> Arc<Event> {
+            let (room, actor) = (self.room.clone(), self.actor.clone());
+            Arc::new(Event {
+                cursor: self.cursor(seq),
+                at: Timestamp(seq as i64),
+                room,
+                actor,
+                what,
+            })
+        }
+
+        fn sent(&self, seq: u64) -> Arc<Event> {
+            self.event(seq, What::MessageSent(self.message(seq, "hello", None)))
+        }
+    }
+
+    fn ring((events_max, bytes_max): (usize, usize)) -> Ring {
+        Ring::new(Seq(0), events_max, bytes_max)
+    }
+
+    fn places(events: Option<Vec<Arc<Event>>>) -> Option<Vec<u64>> {
+        events.map(|events| events.iter().map(|event| event.cursor.seq.0).collect())
+    }
+
+    #[test]
+    fn what_is_here_already_is_skipped_and_a_hole_is_reported() {
+        assert_eq!(step(Seq(5), Seq(5)), Step::Skip);
+        assert_eq!(step(Seq(5), Seq(6)), Step::Take);
+        assert_eq!(step(Seq(5), Seq(7)), Step::Reread);
+    }
+
+    #[test]
+    fn the_ring_takes_repeats_and_refuses_holes() {
+        let (log, mut ring) = (Log::new(), ring(ROOMY));
+        assert!(ring.extend(&[log.sent(1), log.sent(2)]));
+        assert!(ring.extend(&[log.sent(2), log.sent(3)]));
+        assert!(!ring.extend(&[log.sent(5)]));
+        assert_eq!(ring.head(), Seq(3));
+        assert_eq!(places(ring.since(Seq(0), 9)), Some(vec![1, 2, 3]));
+        assert_eq!(places(ring.since(Seq(1), 1)), Some(vec![2]));
+        assert_eq!(places(ring.since(Seq(3), 9)), Some(vec![]));
+        assert_eq!(places(ring.since(Seq(9), 9)), Some(vec![]));
+    }
+
+    #[test]
+    fn the_ring_forgets_the_oldest_and_says_so() {
+        let (log, mut ring) = (Log::new(), ring((2, 1 << 20)));
+        assert!(ring.extend(&[log.sent(1), log.sent(2), log.sent(3)]));
+        assert_eq!(places(ring.since(Seq(0), 9)), None);
+        assert_eq!(places(ring.since(Seq(1), 9)), Some(vec![2, 3]));
+    }
+
+    #[test]
+    fn the_ring_is_bounded_by_bytes_too() {
+        let (log, mut ring) = (Log::new(), ring((100, 2_000)));
+        assert!(ring.extend(&[log.sent(1), log.sent(2), log.sent(3), log.sent(4)]));
+        assert_eq!(places(ring.since(Seq(1), 9)), Some(vec![2, 3, 4]));
+        assert_eq!(places(ring.since(Seq(0), 9)), None);
+    }
+
+    #[test]
+    fn a_deleted_body_is_gone_from_every_event_that_showed_it() {
+        let (log, mut ring) = (Log::new(), ring(ROOMY));
+        let secret = log.message(1, "secret", None);
+        let reply = log.message(2, "to that", Some(&secret));
+        let tombstone = Arc::new(Message {
+            deleted_at: Some(Timestamp(3)),
+            version: 2,
+            ..secret.blanked()
+        });
+        let before = [
+            log.event(1, What::MessageSent(secret)),
+            log.event(2, What::MessageSent(reply.clone())),
+        ];
+        // What quotes the body may also come later in the same batch as the deletion.
+        let after = [
+            log.event(3, What::MessageDeleted(tombstone)),
+            log.event(4, What::MessageEdited(reply)),
+        ];
+        assert!(ring.extend(&before) && ring.extend(&after));
+        let shown = format!("{:?}", ring.since(Seq(0), 9));
+        assert!(!shown.contains("secret"), "{shown}");
+        assert_eq!(shown.matches("to that").count(), 2);
+    }
+
+    #[test]
+    fn a_deleted_rooms_messages_are_blank() {
+        let (log, mut ring) = (Log::new(), ring(ROOMY));
+        let gone = log.event(
+            2,
+            What::RoomDeleted {
+                was: Visibility::Public,
+            },
+        );
+        assert!(ring.extend(&[log.sent(1)]) && ring.extend(&[gone]));
+        assert!(!format!("{:?}", ring.since(Seq(0), 9)).contains("hello"));
+    }
+}
