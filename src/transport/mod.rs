@@ -1,3 +1,5 @@
-//! (stub)
+//! How bytes arrive. Knows no rules of chat and not what fields mean.
 
+pub mod drain;
+pub mod listener;
 pub mod playground;

@@ -1,0 +1,167 @@
+//! Accepts connections and speaks HTTP/1.1 on them until they upgrade or end.
+//!
+//! Not `axum::serve`: that leaves Nagle's algorithm on, has no header timeout and no limit for one address.
+
+mod conn;
+mod places;
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+pub use conn::Conn;
+use places::Places;
+
+use super::drain::Drain;
+
+/// A client that has not sent a whole request head by then is not one. Idle connections end by it too.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A token of 8 KiB, cookies and all else that browsers send.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Long enough for some connection to end and leave its descriptor, short enough not to be noticed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What one connection too many is told. Written without waiting, so best effort.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// A bound address.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    places: Places,
+}
+
+impl Listener {
+    /// Binds. `per_ip` is how many connections one address may hold; `None` for any number.
+    ///
+    /// # Errors
+    /// The address is taken, not this machine's, or not allowed.
+    pub async fn bind(addr: SocketAddr, per_ip: Option<NonZeroU32>) -> io::Result<Self> {
+        Ok(Self {
+            tcp: TcpListener::bind(addr).await?,
+            places: Places::new(per_ip),
+        })
+    }
+
+    /// What it is bound to; tells the port where 0 was asked for.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Accepts and serves until `stop`; then accepts no more, and returns once the last connection that is not a
+    /// WebSocket has ended. `cut` ends those at once. When `drain` begins, connections finish the request they are at.
+    pub async fn serve(
+        self,
+        router: Router,
+        drain: Drain,
+        stop: CancellationToken,
+        cut: CancellationToken,
+    ) {
+        let open = TaskTracker::new();
+        let accepting = self.accept(router, drain, &open, &cut);
+        stop.run_until_cancelled(accepting).await;
+        drop(self);
+        open.close();
+        open.wait().await;
+    }
+
+    async fn accept(
+        &self,
+        router: Router,
+        drain: Drain,
+        open: &TaskTracker,
+        cut: &CancellationToken,
+    ) {
+        let mut failing = false;
+        loop {
+            match self.tcp.accept().await {
+                Ok((tcp, peer)) => {
+                    failing = false;
+                    if let Some(conn) = self.admit(tcp, peer) {
+                        let http = speak(conn, peer, router.clone(), drain.clone());
+                        let cut = cut.clone();
+                        open.spawn(async move { cut.run_until_cancelled(http).await });
+                    }
+                }
+                Err(error) if is_of_one_client(&error) => {}
+                Err(error) => {
+                    // Out of descriptors: the next accept would fail at once, and for as long as that lasts.
+                    if !failing {
+                        tracing::error!(%error, "no connection can be accepted");
+                    }
+                    failing = true;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Conn> {
+        let Some(place) = self.places.take(peer.ip()) else {
+            tracing::debug!(%peer, "one connection too many from this address");
+            let _ = tcp.try_write(TOO_MANY);
+            return None;
+        };
+        // Frames are written whole: waiting to fill a segment only delays them, by 40 ms.
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, %peer, "the connection was gone before it was served");
+            return None;
+        }
+        Some(Conn::new(tcp, place))
+    }
+}
+
+async fn speak(conn: Conn, peer: SocketAddr, router: Router, drain: Drain) {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .keep_alive(!drain.has_begun())
+        .serve_connection(TokioIo::new(conn), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let draining = !drain.has_begun();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        // One that comes while the server is stopping is answered once: it may be asking whether the server is ready.
+        () = drain.begun(), if draining => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "the connection ended early");
+    }
+}
+
+/// The client went away between connecting and being accepted; the listener is well.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
