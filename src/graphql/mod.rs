@@ -1,1 +1,3 @@
-//! (stub)
+//! How it is *asked for*.
+
+pub mod executor;

@@ -1,0 +1,145 @@
+//! Runs a prepared operation: who may, how often, and what its answer looks like when something fails.
+//!
+//! Subscriptions are the hub's. This is for queries and mutations, whichever transport they come by.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Data, ObjectType, Request, Response, Schema, SubscriptionType, Value};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+mod allowance;
+mod complete;
+mod errors;
+
+#[cfg(test)]
+mod tests;
+
+pub use allowance::Allowance;
+
+use crate::auth::Viewer;
+use crate::document::{Prepared, Rejection, Shape};
+use crate::error::{Code, Error};
+
+/// Makes what resolvers find in a request's context.
+type Equip = dyn Fn(Option<&Arc<Viewer>>) -> Data + Send + Sync;
+
+/// Runs queries and mutations. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor(Arc<Inner>);
+
+struct Inner {
+    schema: Box<dyn Engine>,
+    shape: Arc<Shape>,
+    allowance: Allowance,
+    equip: Box<Equip>,
+}
+
+impl Executor {
+    /// For one schema, whose `shape` was read from its SDL. `equip` makes what resolvers find in a request's context:
+    /// the viewer, loaders. It is not called for what is refused.
+    pub fn new<Query, Mutation, Subscription>(
+        schema: Schema<Query, Mutation, Subscription>,
+        shape: Arc<Shape>,
+        allowance: Allowance,
+        equip: impl Fn(Option<&Arc<Viewer>>) -> Data + Send + Sync + 'static,
+    ) -> Self
+    where
+        Query: ObjectType + 'static,
+        Mutation: ObjectType + 'static,
+        Subscription: SubscriptionType + 'static,
+    {
+        Self(Arc::new(Inner {
+            schema: Box::new(schema),
+            shape,
+            allowance,
+            equip: Box::new(equip),
+        }))
+    }
+
+    /// Runs an operation to its end. Nothing is awaited before the first resolver awaits something: polling the futures of
+    /// several mutations once each, in an order, starts them in that order.
+    ///
+    /// # Errors
+    /// The request as a whole is refused and nothing of it was done: `UNAUTHENTICATED` (no viewer, and more is asked for
+    /// than introspection), `RATE_LIMITED`, `GRAPHQL_VALIDATION_FAILED`, or a subscription. Or a resolver panicked:
+    /// `INTERNAL_SERVER_ERROR`. Any other failure is among the response's errors, beside its data.
+    pub fn execute(
+        &self,
+        prepared: Prepared,
+        viewer: Option<Arc<Viewer>>,
+    ) -> impl Future<Output = Result<Response, Rejection>> + Send + 'static {
+        let inner = self.0.clone();
+        async move {
+            inner.admit(&prepared, viewer.as_deref())?;
+            let mut request = Request::new("").variables(prepared.variables.clone());
+            request.operation_name.clone_from(&prepared.operation_name);
+            request.data = (inner.equip)(viewer.as_ref());
+            request.set_parsed_query(prepared.document.as_ref().clone());
+            // A panic leaves nothing behind that others share: resolvers only read and send.
+            let run = AssertUnwindSafe(inner.schema.run(request)).catch_unwind();
+            match run.await {
+                Ok(response) => inner.finish(&prepared, response),
+                Err(_) => {
+                    tracing::error!(operation = ?prepared.operation_name, "a resolver panicked");
+                    Err(Error::Internal.into())
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Whether the operation may run at all.
+    fn admit(&self, prepared: &Prepared, viewer: Option<&Viewer>) -> Result<(), Rejection> {
+        if prepared.kind == OperationType::Subscription {
+            let message = "subscriptions are served over WebSocket (graphql-transport-ws)";
+            return Err(Rejection::new(Code::BadUserInput, message));
+        }
+        if prepared.introspection {
+            return Ok(());
+        }
+        let viewer = viewer.ok_or(Error::NoToken)?;
+        if prepared.kind == OperationType::Mutation {
+            self.allowance.take(&viewer.user.id, prepared.root_fields)?;
+        }
+        Ok(())
+    }
+
+    /// The answer as the specification wants it.
+    fn finish(&self, prepared: &Prepared, response: Response) -> Result<Response, Rejection> {
+        if response.errors.is_empty() {
+            return Ok(response);
+        }
+        if errors::before_execution(&response) {
+            return Err(errors::refusal(response.errors));
+        }
+        let mut response = response;
+        for error in &mut response.errors {
+            errors::clean(error);
+        }
+        let data = std::mem::take(&mut response.data);
+        response.data = complete::complete(&self.shape, prepared, data, &response.errors)
+            .unwrap_or(Value::Null);
+        Ok(response)
+    }
+}
+
+/// A schema, whatever its roots.
+trait Engine: Send + Sync {
+    fn run(&self, request: Request) -> BoxFuture<'_, Response>;
+}
+
+impl<Query, Mutation, Subscription> Engine for Schema<Query, Mutation, Subscription>
+where
+    Query: ObjectType + 'static,
+    Mutation: ObjectType + 'static,
+    Subscription: SubscriptionType + 'static,
+{
+    fn run(&self, request: Request) -> BoxFuture<'_, Response> {
+        self.execute(request).boxed()
+    }
+}

@@ -1,0 +1,398 @@
+//! A small schema whose fields fail in every way, run as transports run it.
+
+use std::sync::Mutex;
+
+use async_graphql::{
+    Context, EmptySubscription, Error as FieldError, ErrorExtensions, Interface, Object,
+    SimpleObject, Variables,
+};
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::document::{Documents, Limits};
+use crate::model::{Timestamp, User, UserId};
+
+struct Query;
+struct Mutation;
+
+#[derive(Clone)]
+struct Thing;
+
+#[derive(SimpleObject)]
+struct Leaf {
+    id: i32,
+    name: Option<String>,
+}
+
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "i32"))]
+enum Node {
+    Thing(Thing),
+    Other(Other),
+}
+
+struct Other;
+
+fn forbidden() -> FieldError {
+    FieldError::new("no").extend_with(|_, e| {
+        e.set("code", "FORBIDDEN");
+        e.set("retryable", false);
+    })
+}
+
+#[Object]
+impl Other {
+    async fn id(&self) -> i32 {
+        9
+    }
+}
+
+#[Object]
+impl Thing {
+    async fn id(&self) -> i32 {
+        1
+    }
+    async fn late(&self) -> i32 {
+        tokio::task::yield_now().await;
+        2
+    }
+    async fn nullable(&self) -> Option<Result<i32, FieldError>> {
+        Some(Err(forbidden()))
+    }
+    async fn required(&self) -> Result<i32, FieldError> {
+        Err(forbidden())
+    }
+    async fn maybe(&self) -> Option<Thing> {
+        Some(Thing)
+    }
+    async fn certain(&self) -> Thing {
+        Thing
+    }
+    async fn list(&self) -> Vec<Thing> {
+        vec![Thing, Thing]
+    }
+    async fn holes(&self) -> Vec<Option<Thing>> {
+        vec![Some(Thing), None, Some(Thing)]
+    }
+    async fn maybe_list(&self) -> Option<Vec<Thing>> {
+        Some(vec![Thing])
+    }
+    async fn json(&self) -> async_graphql::Json<Json> {
+        async_graphql::Json(json!({ "z": 1, "a": { "b": [] } }))
+    }
+}
+
+#[Object]
+impl Query {
+    async fn thing(&self) -> Option<Thing> {
+        Some(Thing)
+    }
+    async fn nothing(&self) -> Option<Thing> {
+        None
+    }
+    async fn sure(&self) -> Thing {
+        Thing
+    }
+    async fn node(&self) -> Option<Node> {
+        Some(Node::Thing(Thing))
+    }
+    async fn nodes(&self) -> Vec<Node> {
+        vec![Node::Other(Other), Node::Thing(Thing)]
+    }
+    async fn leaf(&self, id: i32) -> Leaf {
+        Leaf { id, name: None }
+    }
+    async fn boom(&self) -> Option<i32> {
+        let secrets: Vec<i32> = Vec::new();
+        Some(secrets[std::hint::black_box(42)])
+    }
+    async fn bare(&self) -> Result<Option<i32>, FieldError> {
+        Err(FieldError::new("SELECT secret FROM users"))
+    }
+    async fn missing_data(&self, ctx: &Context<'_>) -> Result<Option<i32>, FieldError> {
+        Ok(Some(*ctx.data::<i32>()?))
+    }
+    async fn small(&self, byte: i8) -> Option<i8> {
+        Some(byte)
+    }
+    async fn viewer(&self, ctx: &Context<'_>) -> Option<String> {
+        let viewer = ctx.data_opt::<Arc<Viewer>>()?;
+        Some(viewer.user.id.to_string())
+    }
+}
+
+type Journal = Arc<Mutex<Vec<i32>>>;
+
+#[Object]
+impl Mutation {
+    async fn note(&self, ctx: &Context<'_>, value: i32) -> Option<i32> {
+        ctx.data_unchecked::<Journal>().lock().unwrap().push(value);
+        tokio::task::yield_now().await;
+        Some(value)
+    }
+}
+
+struct Bench {
+    documents: Documents,
+    executor: Executor,
+    journal: Journal,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(Allowance::new(10, 40))
+    }
+
+    fn with(allowance: Allowance) -> Self {
+        let journal = Journal::default();
+        let schema = Schema::build(Query, Mutation, EmptySubscription)
+            .data(journal.clone())
+            .finish();
+        let shape = Arc::new(Shape::read(&schema.sdl()).unwrap());
+        let equip = |viewer: Option<&Arc<Viewer>>| {
+            let mut data = Data::default();
+            if let Some(viewer) = viewer {
+                data.insert(viewer.clone());
+            }
+            data
+        };
+        Self {
+            documents: Documents::new(Limits::default(), shape.clone()),
+            executor: Executor::new(schema, shape, allowance, equip),
+            journal,
+        }
+    }
+
+    fn prepare(&self, text: &str) -> Prepared {
+        self.documents
+            .prepare(text, None, Variables::default())
+            .unwrap()
+    }
+
+    async fn run(&self, text: &str) -> Result<Response, Rejection> {
+        self.executor
+            .execute(self.prepare(text), Some(viewer()))
+            .await
+    }
+
+    /// The data as text, so that the order of fields counts, and the codes.
+    async fn answer(&self, text: &str) -> (String, Vec<String>) {
+        let response = self.run(text).await.unwrap();
+        let codes = response.errors.iter().map(code).collect();
+        (serde_json::to_string(&response.data).unwrap(), codes)
+    }
+}
+
+fn viewer() -> Arc<Viewer> {
+    Arc::new(Viewer {
+        user: Arc::new(User::unseen(UserId::parse("id", "ada").unwrap())),
+        expires_at: Timestamp(0),
+    })
+}
+
+fn code(error: &async_graphql::ServerError) -> String {
+    let extensions = error.extensions.as_ref().unwrap();
+    assert!(extensions.get("retryable").is_some());
+    extensions.get("code").unwrap().to_string().replace('"', "")
+}
+
+#[tokio::test]
+async fn a_nullable_field_that_fails_is_null_in_its_place() {
+    let (data, codes) = Bench::new()
+        .answer("{ thing { late nullable id } nothing { id } }")
+        .await;
+    assert_eq!(
+        data,
+        r#"{"thing":{"late":2,"nullable":null,"id":1},"nothing":null}"#
+    );
+    assert_eq!(codes, ["FORBIDDEN"]);
+}
+
+#[tokio::test]
+async fn a_required_field_that_fails_takes_the_nearest_nullable_along() {
+    let bench = Bench::new();
+    for (text, data) in [
+        (
+            "{ thing { id required } nothing { id } }",
+            r#"{"thing":null,"nothing":null}"#,
+        ),
+        ("{ thing { required } }", r#"{"thing":null}"#),
+        (
+            "{ thing { id maybe { certain { id required } } } }",
+            r#"{"thing":{"id":1,"maybe":null}}"#,
+        ),
+        ("{ thing { list { required } id } }", r#"{"thing":null}"#),
+        (
+            "{ thing { holes { id required } id } }",
+            r#"{"thing":{"holes":[null,null,null],"id":1}}"#,
+        ),
+        (
+            "{ thing { maybeList { id required } id } }",
+            r#"{"thing":{"maybeList":null,"id":1}}"#,
+        ),
+        ("{ sure { required } thing { id } }", "null"),
+        (
+            "{ thing { maybe { nullable } list { nullable } } }",
+            r#"{"thing":{"maybe":{"nullable":null},"list":[{"nullable":null},{"nullable":null}]}}"#,
+        ),
+    ] {
+        let (answered, codes) = bench.answer(text).await;
+        assert_eq!(answered, data, "{text}");
+        assert!(codes.iter().all(|code| code == "FORBIDDEN"), "{codes:?}");
+    }
+}
+
+#[tokio::test]
+async fn fragments_aliases_and_conditions_are_followed() {
+    let text = "{ t: thing { ...A late @skip(if: true) ... on Node { b: id } json __typename } }
+        fragment A on Thing { x: nullable @include(if: true) certain { id } }";
+    let (data, _) = Bench::new().answer(text).await;
+    assert_eq!(
+        data,
+        r#"{"t":{"x":null,"certain":{"id":1},"b":1,"json":{"z":1,"a":{"b":[]}},"__typename":"Thing"}}"#
+    );
+}
+
+#[tokio::test]
+async fn an_object_behind_an_interface_is_recognised() {
+    let bench = Bench::new();
+    let text = "{ nodes { ... on Thing { nullable late } ... on Other { id } } }";
+    assert_eq!(
+        bench.answer(text).await.0,
+        r#"{"nodes":[{"id":9},{"nullable":null,"late":2}]}"#
+    );
+    let text = "{ node { __typename id ... on Thing { nullable } } }";
+    assert_eq!(
+        bench.answer(text).await.0,
+        r#"{"node":{"__typename":"Thing","id":1,"nullable":null}}"#
+    );
+    let text = "{ node { ... on Thing { nullable } } }";
+    assert_eq!(bench.answer(text).await.0, r#"{"node":{"nullable":null}}"#);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_inside_stays_inside() {
+    let bench = Bench::new();
+    for text in ["{ bare }", "{ missingData }"] {
+        let response = bench.run(text).await.unwrap();
+        assert_eq!(code(&response.errors[0]), "INTERNAL_SERVER_ERROR");
+        assert_eq!(response.errors[0].message, "internal error");
+        assert!(matches!(response.data, Value::Object(_)));
+    }
+    let rejection = bench.run("{ boom }").await.unwrap_err();
+    assert_eq!(rejection.status, 500);
+    assert_eq!(rejection.errors[0].message, "internal error");
+    // The executor is none the worse for it.
+    assert_eq!(
+        bench.answer("{ thing { id } }").await.0,
+        r#"{"thing":{"id":1}}"#
+    );
+}
+
+#[tokio::test]
+async fn an_argument_that_its_scalar_refuses_is_bad_user_input() {
+    let (data, codes) = Bench::new().answer("{ small(byte: 300) }").await;
+    assert_eq!(
+        (data.as_str(), codes),
+        (r#"{"small":null}"#, vec!["BAD_USER_INPUT".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn what_the_validator_refuses_has_a_code_and_no_data() {
+    let bench = Bench::new();
+    for text in [
+        "{ nope }",
+        "{ thing }",
+        "{ thing { id { x } } }",
+        "{ leaf { id } }",
+        "{ leaf(id: \"x\") { id } }",
+        "{ leaf(id: 1, x: 2) { id } }",
+        "{ thing { ...F } }",
+        "{ thing { id } } fragment F on Thing { id }",
+        "{ thing { id @nope } }",
+        "query($x: Nope) { leaf(id: $x) { id } }",
+    ] {
+        let rejection = bench.run(text).await.unwrap_err();
+        assert_eq!(rejection.status, 400, "{text}");
+        for error in &rejection.errors {
+            assert_eq!(code(error), "GRAPHQL_VALIDATION_FAILED", "{text}");
+            let message = &error.message;
+            assert!(
+                !message.contains("::") && !message.contains('<'),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn introspection_needs_no_viewer_and_all_else_does() {
+    let bench = Bench::new();
+    let run = |text| bench.executor.execute(bench.prepare(text), None);
+    assert!(
+        run("{ __typename __schema { queryType { name } } }")
+            .await
+            .unwrap()
+            .is_ok()
+    );
+    assert!(run("mutation { __typename }").await.unwrap().is_ok());
+    let rejection = run("{ __typename thing { id } }").await.unwrap_err();
+    assert_eq!(
+        (rejection.status, code(&rejection.errors[0]).as_str()),
+        (401, "UNAUTHENTICATED")
+    );
+    let rejection = run("mutation { note(value: 1) }").await.unwrap_err();
+    assert_eq!(code(&rejection.errors[0]), "UNAUTHENTICATED");
+    assert!(bench.journal.lock().unwrap().is_empty());
+    assert_eq!(bench.answer("{ viewer }").await.0, r#"{"viewer":"ada"}"#);
+}
+
+#[tokio::test]
+async fn a_mutation_over_the_allowance_is_refused_whole() {
+    let bench = Bench::with(Allowance::new(1, 3));
+    bench
+        .run("mutation { a: note(value: 1) b: note(value: 2) }")
+        .await
+        .unwrap();
+    let rejection = bench
+        .run("mutation { a: note(value: 3) b: note(value: 4) }")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (rejection.status, code(&rejection.errors[0]).as_str()),
+        (429, "RATE_LIMITED")
+    );
+    let extensions = rejection.errors[0].extensions.as_ref().unwrap();
+    assert!(extensions.get("retryAfterMs").is_some() && rejection.retry_after_ms.is_some());
+    assert_eq!(*bench.journal.lock().unwrap(), [1, 2]);
+    let never =
+        "mutation { a: note(value: 3) b: note(value: 4) c: note(value: 4) d: note(value: 4) }";
+    let rejection = bench.run(never).await.unwrap_err();
+    assert_eq!(code(&rejection.errors[0]), "BAD_USER_INPUT");
+    bench.run("{ thing { id } }").await.unwrap();
+}
+
+#[tokio::test]
+async fn mutations_start_in_the_order_in_which_they_are_polled() {
+    let bench = Bench::with(Allowance::new(0, 0));
+    let mut running = Vec::new();
+    for value in 0..20 {
+        let prepared = bench.prepare(&format!("mutation {{ note(value: {value}) }}"));
+        let mut execution = Box::pin(bench.executor.execute(prepared, Some(viewer())));
+        assert!(futures_util::poll!(&mut execution).is_pending());
+        running.push(execution);
+    }
+    assert_eq!(*bench.journal.lock().unwrap(), (0..20).collect::<Vec<_>>());
+    for execution in running {
+        execution.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_field_written_twice_is_run_once() {
+    let bench = Bench::new();
+    let text = "mutation { note(value: 1) ...M } fragment M on Mutation { note(value: 1) }";
+    assert_eq!(bench.answer(text).await.0, r#"{"note":1}"#);
+    assert_eq!(*bench.journal.lock().unwrap(), [1]);
+}
