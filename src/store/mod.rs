@@ -14,6 +14,8 @@ use crate::model::{
     RoomId, Scope, Seq, Timestamp, User, UserId,
 };
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod sqlite;
 
 /// The store failed. Cloned to each caller whose batch it took along.

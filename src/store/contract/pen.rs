@@ -1,0 +1,321 @@
+//! Writes batches as the chat would, and remembers what it wrote.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::model::{
+    Cursor, Event, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, Reply, Role,
+    Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility, What,
+};
+use crate::store::{Changes, Needs, Store};
+
+/// One store's writer, with all that the store should hold.
+pub(crate) struct Pen<'s, S> {
+    pub(crate) store: &'s S,
+    pub(crate) users: HashMap<UserId, Arc<User>>,
+    pub(crate) rooms: HashMap<RoomId, Arc<Room>>,
+    pub(crate) members: HashMap<(RoomId, UserId), Arc<Member>>,
+    pub(crate) messages: HashMap<MessageId, Arc<Message>>,
+    /// As they were written.
+    pub(crate) log: Vec<Arc<Event>>,
+    at: i64,
+    written: usize,
+    dirty_users: BTreeSet<UserId>,
+    dirty_rooms: BTreeSet<RoomId>,
+    dirty_members: BTreeSet<(RoomId, UserId)>,
+    sent: BTreeSet<MessageId>,
+    changed: BTreeSet<MessageId>,
+}
+
+impl<'s, S: Store> Pen<'s, S> {
+    /// Takes up a fresh store, and leads it.
+    pub(crate) async fn new(store: &'s S) -> Self {
+        store.lead().await.unwrap();
+        let needs = Needs {
+            rooms: [RoomId::LOBBY].into(),
+            ..Needs::default()
+        };
+        let facts = store.begin(&needs).await.unwrap();
+        store.rollback().await.unwrap();
+        Self {
+            store,
+            users: HashMap::new(),
+            rooms: facts.rooms,
+            members: HashMap::new(),
+            messages: HashMap::new(),
+            log: Vec::new(),
+            at: 1_000_000,
+            written: 0,
+            dirty_users: BTreeSet::new(),
+            dirty_rooms: BTreeSet::new(),
+            dirty_members: BTreeSet::new(),
+            sent: BTreeSet::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn head(&self) -> Seq {
+        Seq(self.log.len() as u64)
+    }
+
+    fn next(&self) -> Cursor {
+        self.store.epochs().cursor(self.head().next())
+    }
+
+    fn log(&mut self, actor: &UserId, room: RoomId, what: What) {
+        self.log.push(Arc::new(Event {
+            cursor: self.next(),
+            at: Timestamp(self.at),
+            room: self.rooms[&room].clone(),
+            actor: self.users[actor].clone(),
+            what,
+        }));
+        self.at += 1;
+    }
+
+    pub(crate) fn user(&mut self, name: &str) -> UserId {
+        let id = UserId::parse("sub", name).unwrap();
+        let user = User::unseen(id.clone());
+        self.users.entry(id.clone()).or_insert(Arc::new(user));
+        self.dirty_users.insert(id.clone());
+        id
+    }
+
+    fn set_room(&mut self, id: RoomId, change: impl FnOnce(&mut Room)) {
+        change(Arc::make_mut(self.rooms.get_mut(&id).unwrap()));
+        self.dirty_rooms.insert(id);
+    }
+
+    fn set_message(&mut self, id: MessageId, change: impl FnOnce(&mut Message)) -> Arc<Message> {
+        let message = Arc::make_mut(self.messages.get_mut(&id).unwrap());
+        change(message);
+        message.version += 1;
+        if !self.sent.contains(&id) {
+            self.changed.insert(id);
+        }
+        self.shown(id)
+    }
+
+    /// The message as it is now, with the one it replies to.
+    pub(crate) fn shown(&self, id: MessageId) -> Arc<Message> {
+        let mut message = Message::clone(&self.messages[&id]);
+        message.author = self.users[&message.author.id].clone();
+        if let Some(reply) = &mut message.reply_to {
+            reply.message = self.messages.get(&reply.id).cloned();
+        }
+        Arc::new(message)
+    }
+
+    fn set_member(
+        &mut self,
+        room: RoomId,
+        user: &UserId,
+        standing: Standing,
+        role: Option<Role>,
+    ) -> Arc<Member> {
+        let key = (room, user.clone());
+        let fresh = Member {
+            id: MemberId::generate(),
+            room,
+            user: self.users[user].clone(),
+            role: Role::Member,
+            joined_at: Timestamp(self.at),
+            joined_seq: self.next().seq,
+            standing: Standing::Left,
+        };
+        let (at, seq) = (fresh.joined_at, fresh.joined_seq);
+        let member = Arc::make_mut(self.members.entry(key.clone()).or_insert(Arc::new(fresh)));
+        if standing == Standing::Active && !member.is_active() {
+            (member.joined_at, member.joined_seq) = (at, seq);
+        }
+        member.standing = standing;
+        member.role = role.unwrap_or(member.role);
+        let member = self.members[&key].clone();
+        self.dirty_members.insert(key);
+        self.count(room);
+        member
+    }
+
+    fn count(&mut self, room: RoomId) {
+        let active = || (self.members.values()).filter(|it| it.room == room && it.is_active());
+        let members = active().count();
+        let owners = active().filter(|it| it.role == Role::Owner).count();
+        self.set_room(room, |room| {
+            room.member_count = members.try_into().unwrap();
+            room.owner_count = owners.try_into().unwrap();
+        });
+    }
+
+    pub(crate) fn create_room(
+        &mut self,
+        owner: &UserId,
+        members: &[&UserId],
+        visibility: Visibility,
+    ) -> RoomId {
+        let id = RoomId::generate();
+        let room = Room {
+            id,
+            name: RoomName::parse("a room").unwrap(),
+            visibility,
+            data: None,
+            created_at: Timestamp(self.at),
+            last_activity_at: Timestamp(self.at),
+            last_message: None,
+            member_count: 0,
+            owner_count: 0,
+            deleted: false,
+        };
+        self.rooms.insert(id, Arc::new(room));
+        self.set_member(id, owner, Standing::Active, Some(Role::Owner));
+        for user in members {
+            self.set_member(id, user, Standing::Active, None);
+        }
+        let all: Vec<UserId> = (members.iter().map(|it| (*it).clone()))
+            .chain([owner.clone()])
+            .collect();
+        self.log(
+            owner,
+            id,
+            What::RoomCreated {
+                members: all.into(),
+            },
+        );
+        id
+    }
+
+    pub(crate) fn send(&mut self, author: &UserId, room: RoomId, body: &str) -> MessageId {
+        self.reply(author, room, body, None)
+    }
+
+    pub(crate) fn reply(
+        &mut self,
+        author: &UserId,
+        room: RoomId,
+        body: &str,
+        reply_to: Option<MessageId>,
+    ) -> MessageId {
+        let id = MessageId::generate();
+        let message = Message {
+            id,
+            room,
+            author: self.users[author].clone(),
+            body: Some(MessageBody::stored(body)),
+            data: crate::model::Data::parse(serde_json::json!({ "n": self.at })).unwrap(),
+            version: 1,
+            created_at: Timestamp(self.at),
+            edited_at: None,
+            deleted_at: None,
+            reply_to: reply_to.map(|id| Reply { id, message: None }),
+            cursor: self.next(),
+            fingerprint: Fingerprint(rand::random()),
+        };
+        self.messages.insert(id, Arc::new(message));
+        self.sent.insert(id);
+        let at = self.at;
+        self.set_room(room, |room| {
+            room.last_activity_at = Timestamp(at);
+            room.last_message = Some(id);
+        });
+        self.log(author, room, What::MessageSent(self.shown(id)));
+        id
+    }
+
+    pub(crate) fn edit(&mut self, id: MessageId, body: &str) {
+        let at = self.at;
+        let message = self.set_message(id, |message| {
+            message.body = Some(MessageBody::stored(body));
+            message.edited_at = Some(Timestamp(at));
+        });
+        let author = message.author.id.clone();
+        self.log(&author, message.room, What::MessageEdited(message.clone()));
+    }
+
+    pub(crate) fn delete(&mut self, id: MessageId) {
+        let at = self.at;
+        let message = self.set_message(id, |message| {
+            *message = message.blanked();
+            message.deleted_at = Some(Timestamp(at));
+        });
+        let author = message.author.id.clone();
+        self.log(&author, message.room, What::MessageDeleted(message.clone()));
+    }
+
+    pub(crate) fn join(&mut self, user: &UserId, room: RoomId) {
+        let member = self.set_member(room, user, Standing::Active, None);
+        self.log(user, room, What::MemberJoined(member));
+    }
+
+    pub(crate) fn leave(&mut self, user: &UserId, room: RoomId) {
+        let member = self.set_member(room, user, Standing::Left, None);
+        self.log(user, room, What::MemberLeft(member));
+    }
+
+    pub(crate) fn remove(&mut self, owner: &UserId, user: &UserId, room: RoomId) {
+        let member = self.set_member(room, user, Standing::Removed, None);
+        self.log(owner, room, What::MemberLeft(member));
+    }
+
+    pub(crate) fn promote(&mut self, user: &UserId, room: RoomId, role: Role) {
+        let member = self.set_member(room, user, Standing::Active, Some(role));
+        self.log(user, room, What::MemberUpdated(member));
+    }
+
+    pub(crate) fn show(&mut self, actor: &UserId, room: RoomId, visibility: Visibility) {
+        let was = self.rooms[&room].visibility;
+        self.set_room(room, |room| room.visibility = visibility);
+        let made_private = was == Visibility::Public && visibility == Visibility::Private;
+        self.log(actor, room, What::RoomUpdated { made_private });
+    }
+
+    pub(crate) fn delete_room(&mut self, actor: &UserId, room: RoomId) {
+        let was = self.rooms[&room].visibility;
+        self.set_room(room, |room| {
+            room.deleted = true;
+            room.name = RoomName::stored("");
+            room.data = None;
+        });
+        self.messages.retain(|_, message| message.room != room);
+        self.log(actor, room, What::RoomDeleted { was });
+    }
+
+    /// What would be committed now.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes {
+            events: self.log[self.written..].to_vec(),
+            users: (self.dirty_users.iter())
+                .map(|id| self.users[id].clone())
+                .collect(),
+            rooms: (self.dirty_rooms.iter())
+                .map(|id| self.rooms[id].clone())
+                .collect(),
+            members: (self.dirty_members.iter())
+                .map(|key| self.members[key].clone())
+                .collect(),
+            sent: (self.sent.iter())
+                .filter_map(|id| self.messages.get(id).cloned())
+                .collect(),
+            changed: (self.changed.iter())
+                .filter_map(|id| self.messages.get(id).cloned())
+                .collect(),
+            prune_to: None,
+        }
+    }
+
+    /// Commits what was done since the last time, as one batch.
+    pub(crate) async fn flush(&mut self) {
+        let facts = self.store.begin(&Needs::default()).await.unwrap();
+        assert_eq!(facts.head, Seq(self.written as u64));
+        self.store.commit(&self.changes()).await.unwrap();
+        self.flushed();
+    }
+
+    /// Forgets what was to be committed.
+    pub(crate) fn flushed(&mut self) {
+        self.written = self.log.len();
+        self.dirty_users.clear();
+        self.dirty_rooms.clear();
+        self.dirty_members.clear();
+        self.sent.clear();
+        self.changed.clear();
+    }
+}

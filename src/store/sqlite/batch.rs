@@ -1,0 +1,257 @@
+//! A batch as JSON: one array for each statement of [`super::sql::BEGIN`] and [`super::sql::COMMIT`].
+//!
+//! What messages say travels beside the JSON as plain bytes, cut out again by offset: neither escaped nor parsed, so it
+//! is kept byte for byte.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use sqlx::Error;
+use uuid::Uuid;
+
+use super::rows::{Result, role_code, standing_code, unreadable, visibility_code};
+use crate::model::{
+    Event, Member, Message, MessageId, Room, RoomId, Seq, Timestamp, User, Visibility, What,
+};
+use crate::store::Changes;
+
+/// A JSON array.
+pub(super) fn array<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<String> {
+    let rows: Vec<T> = rows.into_iter().collect();
+    serde_json::to_string(&rows).map_err(|source| Error::Encode(source.into()))
+}
+
+/// The binds of a COMMIT.
+pub(super) struct Rows {
+    pub(super) users: String,
+    pub(super) rooms: String,
+    pub(super) members: String,
+    pub(super) wiped: String,
+    pub(super) deleted_rooms: String,
+    pub(super) bytes: Vec<u8>,
+    pub(super) contents: String,
+    pub(super) sent: String,
+    pub(super) changed: String,
+    pub(super) events: String,
+    pub(super) prune_to: Option<i64>,
+    /// Where the events begin, if there are any.
+    pub(super) first_event: Option<Seq>,
+    /// Something that was said is gone.
+    pub(super) wipes: bool,
+}
+
+impl Rows {
+    pub(super) fn of(changes: &Changes) -> Result<Self> {
+        if !gapless(&changes.events) {
+            return Err(unreadable(
+                "the batch's events are not in order, each after the other",
+            ));
+        }
+        let deleted: HashSet<RoomId> = gone(&changes.rooms);
+        let sent = || changes.sent.iter().filter(|it| !deleted.contains(&it.room));
+        let changed = || (changes.changed.iter()).filter(|it| !deleted.contains(&it.room));
+        let edits = edits(&changes.events);
+
+        let mut said: Vec<(Seq, &Message)> = sent().map(|it| (it.cursor.seq, &**it)).collect();
+        for message in changed().filter(|it| it.body.is_some()) {
+            said.push((edited_at(message, &edits)?, message));
+        }
+        // In log order, so that contents are only ever appended.
+        said.sort_unstable_by_key(|(seq, _)| *seq);
+        let mut contents = Contents::default();
+        for (seq, message) in said {
+            contents.add(seq, message);
+        }
+
+        Ok(Self {
+            users: array(changes.users.iter().map(|it| user_row(it)))?,
+            rooms: array(changes.rooms.iter().map(|it| room_row(it)))?,
+            members: array(changes.members.iter().map(|it| member_row(it)))?,
+            wiped: array(changed().map(|it| it.id.uuid()))?,
+            wipes: !deleted.is_empty() || changed().next().is_some(),
+            deleted_rooms: array(deleted.iter().map(|id| id.uuid()))?,
+            bytes: contents.bytes,
+            contents: array(contents.rows)?,
+            sent: array(sent().map(|it| sent_row(it)))?,
+            changed: array(changed().map(|it| changed_row(it, &edits)))?,
+            events: array(changes.events.iter().map(|it| event_row(it)))?,
+            prune_to: changes.prune_to.map(|seq| seq.0.cast_signed()),
+            first_event: changes.events.first().map(|event| event.cursor.seq),
+        })
+    }
+}
+
+fn gapless(events: &[Arc<Event>]) -> bool {
+    (events.windows(2)).all(|pair| pair[1].cursor.seq == pair[0].cursor.seq.next())
+}
+
+fn gone(rooms: &[Arc<Room>]) -> HashSet<RoomId> {
+    rooms
+        .iter()
+        .filter(|it| it.deleted)
+        .map(|it| it.id)
+        .collect()
+}
+
+/// The last place where each message was edited: the key of what it says now.
+fn edits(events: &[Arc<Event>]) -> HashMap<MessageId, Seq> {
+    let edit = |event: &Arc<Event>| match &event.what {
+        What::MessageEdited(message) => Some((message.id, event.cursor.seq)),
+        _ => None,
+    };
+    events.iter().filter_map(edit).collect()
+}
+
+fn edited_at(message: &Message, edits: &HashMap<MessageId, Seq>) -> Result<Seq> {
+    let seq = edits.get(&message.id).copied();
+    seq.ok_or_else(|| unreadable(format!("no event edits the changed message {}", message.id)))
+}
+
+/// Offset (from 1) and length of a piece of the bytes.
+type Piece = (usize, usize);
+
+/// What was said in a batch.
+struct Contents {
+    bytes: Vec<u8>,
+    /// The place, the body, the data.
+    rows: Vec<(u64, Piece, Option<Piece>)>,
+}
+
+/// Begins with a byte that nothing points at: SQLite cuts a piece of an empty value to NULL, not to an empty one.
+impl Default for Contents {
+    fn default() -> Self {
+        Self {
+            bytes: vec![0],
+            rows: Vec::new(),
+        }
+    }
+}
+
+impl Contents {
+    fn add(&mut self, seq: Seq, message: &Message) {
+        let Some(body) = &message.body else { return };
+        let body = self.piece(body.as_str());
+        let data = (message.data.as_ref()).map(|data| self.piece(&data.to_string()));
+        self.rows.push((seq.0, body, data));
+    }
+
+    fn piece(&mut self, text: &str) -> Piece {
+        let at = self.bytes.len() + 1;
+        self.bytes.extend_from_slice(text.as_bytes());
+        (at, text.len())
+    }
+}
+
+fn user_row(user: &User) -> impl Serialize {
+    (
+        user.id.as_str(),
+        &*user.name,
+        user.avatar_url.as_deref(),
+        user.profile_at.0,
+    )
+}
+
+fn room_row(room: &Room) -> impl Serialize {
+    (
+        room.id.uuid(),
+        if room.deleted { "" } else { room.name.as_str() },
+        visibility_code(room.visibility),
+        room.data
+            .as_ref()
+            .filter(|_| !room.deleted)
+            .map(ToString::to_string),
+        room.created_at.0,
+        room.last_activity_at.0,
+        room.last_message.map(MessageId::uuid),
+        room.member_count,
+        room.owner_count,
+        u8::from(room.deleted),
+    )
+}
+
+fn member_row(member: &Member) -> impl Serialize {
+    (
+        member.id.uuid(),
+        member.room.uuid(),
+        member.user.id.as_str(),
+        role_code(member.role),
+        member.joined_at.0,
+        member.joined_seq.0,
+        standing_code(member.standing),
+    )
+}
+
+fn sent_row(message: &Message) -> impl Serialize {
+    let seq = message.cursor.seq.0;
+    (
+        seq,
+        message.id.uuid(),
+        message.room.uuid(),
+        message.author.id.as_str(),
+        message.version,
+        message.created_at.0,
+        millis(message.edited_at),
+        millis(message.deleted_at),
+        message.reply_to.as_ref().map(|reply| reply.id.uuid()),
+        // Only for its text: 32 hex digits.
+        Uuid::from_bytes(message.fingerprint.0),
+        message.body.as_ref().map(|_| seq),
+    )
+}
+
+fn changed_row(message: &Message, edits: &HashMap<MessageId, Seq>) -> impl Serialize {
+    let content = edits.get(&message.id).filter(|_| message.body.is_some());
+    (
+        message.id.uuid(),
+        message.version,
+        millis(message.edited_at),
+        millis(message.deleted_at),
+        content.map(|seq| seq.0),
+    )
+}
+
+fn event_row(event: &Event) -> impl Serialize {
+    let member = match &event.what {
+        What::MemberJoined(member) | What::MemberUpdated(member) | What::MemberLeft(member) => {
+            Some(member.id.uuid())
+        }
+        _ => None,
+    };
+    (
+        event.cursor.seq.0,
+        event.at.0,
+        event.room.id.uuid(),
+        kind(&event.what),
+        event.actor.id.as_str(),
+        event.message().map(|message| message.id.uuid()),
+        member,
+    )
+}
+
+fn millis(at: Option<Timestamp>) -> Option<i64> {
+    at.map(|at| at.0)
+}
+
+/// The codes are listed in the migration.
+const fn kind(what: &What) -> u8 {
+    match what {
+        What::MessageSent(_) => 1,
+        What::MessageEdited(_) => 2,
+        What::MessageDeleted(_) => 3,
+        What::RoomCreated { .. } => 4,
+        What::RoomUpdated {
+            made_private: false,
+        } => 5,
+        What::MemberJoined(_) => 6,
+        What::MemberUpdated(_) => 7,
+        What::MemberLeft(_) => 8,
+        What::RoomUpdated { made_private: true } => 9,
+        What::RoomDeleted {
+            was: Visibility::Public,
+        } => 10,
+        What::RoomDeleted {
+            was: Visibility::Private,
+        } => 11,
+    }
+}

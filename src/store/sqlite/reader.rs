@@ -1,0 +1,107 @@
+//! Read-only connections, lent one at a time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{ConnectOptions, Connection, Error};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::rows::Result;
+
+/// A statement with its binds.
+pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
+
+/// How long a read waits for a free connection before the caller is told to come back.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// The connections.
+pub(super) struct Readers {
+    options: SqliteConnectOptions,
+    count: usize,
+    idle: Mutex<Vec<SqliteConnection>>,
+    free: Arc<Semaphore>,
+    statements: AtomicU64,
+}
+
+impl Readers {
+    pub(super) fn new(options: SqliteConnectOptions, count: usize) -> Self {
+        Self {
+            options,
+            count,
+            idle: Mutex::default(),
+            free: Arc::new(Semaphore::new(count)),
+            statements: AtomicU64::new(0),
+        }
+    }
+
+    /// How many texts have been run. One text may hold several statements, but always the same number of them.
+    pub(super) fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Runs a statement that is a transaction by itself.
+    pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<SqliteRow>> {
+        let mut lease = self.lease().await?;
+        let rows = lease.fetch(statement).await?;
+        lease.end();
+        Ok(rows)
+    }
+
+    /// Takes a connection for several statements.
+    pub(super) async fn lease(&self) -> Result<Lease<'_>> {
+        let permit = tokio::time::timeout(WAIT_MAX, self.free.clone().acquire_owned())
+            .await
+            .map_err(|_| Error::PoolTimedOut)?
+            .map_err(|_| Error::PoolClosed)?;
+        let idle = self.lock().pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => self.options.connect().await?,
+        };
+        Ok(Lease {
+            conn,
+            home: self,
+            _permit: permit,
+        })
+    }
+
+    /// Waits for what is being read, then ends the connections.
+    pub(super) async fn close(&self) {
+        let all = u32::try_from(self.count).unwrap_or(u32::MAX);
+        // Ten seconds at most: no read holds a connection for longer than a page.
+        let all = tokio::time::timeout(WAIT_MAX, self.free.acquire_many(all)).await;
+        self.free.close();
+        drop(all);
+        let idle = std::mem::take(&mut *self.lock());
+        for conn in idle {
+            // Nothing was written through it.
+            let _ = conn.close().await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection on loan. Dropped before [`Lease::end`] - the reader went away, or a statement failed - it is closed
+/// rather than given back, and with it the transaction that may be open.
+pub(super) struct Lease<'a> {
+    conn: SqliteConnection,
+    home: &'a Readers,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lease<'_> {
+    pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<SqliteRow>> {
+        self.home.statements.fetch_add(1, Ordering::Relaxed);
+        statement.fetch_all(&mut self.conn).await
+    }
+
+    pub(super) fn end(self) {
+        self.home.lock().push(self.conn);
+    }
+}

@@ -1,0 +1,231 @@
+//! Rows to values. Columns are read in the order in which [`super::sql`] selects them.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Decode, Error, Row};
+use uuid::Uuid;
+
+use crate::model::{
+    Data, Epochs, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, Reply, Role,
+    Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility,
+};
+
+/// What a driver's call gives.
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A row, read column after column.
+pub(super) struct Columns<'r> {
+    row: &'r SqliteRow,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub(super) fn of(row: &'r SqliteRow) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// The next column. The tables are STRICT, so types are not checked again value by value.
+    fn take<T: Decode<'r, Sqlite>>(&mut self) -> Result<T> {
+        let at = self.next;
+        self.next += 1;
+        self.row.try_get_unchecked(at)
+    }
+
+    pub(super) fn int(&mut self) -> Result<i64> {
+        self.take()
+    }
+
+    pub(super) fn seq(&mut self) -> Result<Seq> {
+        Ok(Seq(number(self.int()?)?))
+    }
+
+    pub(super) fn flag(&mut self) -> Result<bool> {
+        Ok(self.int()? != 0)
+    }
+
+    pub(super) fn time(&mut self) -> Result<Timestamp> {
+        self.take().map(Timestamp)
+    }
+
+    pub(super) fn uuid(&mut self) -> Result<Uuid> {
+        self.take().and_then(uuid)
+    }
+
+    pub(super) fn maybe_uuid(&mut self) -> Result<Option<Uuid>> {
+        self.take::<Option<&[u8]>>()?.map(uuid).transpose()
+    }
+
+    pub(super) fn room_id(&mut self) -> Result<RoomId> {
+        self.uuid().map(RoomId::from_uuid)
+    }
+
+    pub(super) fn user_id(&mut self) -> Result<UserId> {
+        self.take().map(UserId::stored)
+    }
+
+    pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.take::<&[u8]>()?.try_into().map_err(unreadable)
+    }
+
+    /// `None` where the row has no role: not a member.
+    pub(super) fn maybe_role(&mut self) -> Result<Option<Role>> {
+        self.take::<Option<i64>>()?.map(role).transpose()
+    }
+
+    fn data(&mut self) -> Result<Option<Data>> {
+        let text = self.take::<Option<&str>>()?;
+        text.map(|text| serde_json::from_str(text).map(Data::stored))
+            .transpose()
+            .map_err(unreadable)
+    }
+
+    pub(super) fn user(&mut self) -> Result<Arc<User>> {
+        Ok(Arc::new(User {
+            id: self.user_id()?,
+            name: self.take::<&str>()?.into(),
+            avatar_url: self.take::<Option<&str>>()?.map(Arc::from),
+            profile_at: self.time()?,
+        }))
+    }
+
+    pub(super) fn room(&mut self) -> Result<Arc<Room>> {
+        Ok(Arc::new(Room {
+            id: self.room_id()?,
+            name: RoomName::stored(self.take()?),
+            visibility: visibility(self.int()?)?,
+            data: self.data()?,
+            created_at: self.time()?,
+            last_activity_at: self.time()?,
+            last_message: self.maybe_uuid()?.map(MessageId::from_uuid),
+            member_count: number(self.int()?)?,
+            owner_count: number(self.int()?)?,
+            deleted: self.flag()?,
+        }))
+    }
+
+    pub(super) fn member(&mut self) -> Result<Arc<Member>> {
+        let id = MemberId::from_uuid(self.uuid()?);
+        let room = self.room_id()?;
+        let role = role(self.int()?)?;
+        let joined_at = self.time()?;
+        let joined_seq = self.seq()?;
+        let standing = standing(self.int()?)?;
+        Ok(Arc::new(Member {
+            id,
+            room,
+            user: self.user()?,
+            role,
+            joined_at,
+            joined_seq,
+            standing,
+        }))
+    }
+
+    /// A message with the one it replies to.
+    pub(super) fn message(&mut self, epochs: &Epochs) -> Result<Arc<Message>> {
+        let mut message = self.lone_message(epochs)?;
+        if let Some(reply) = &mut message.reply_to {
+            reply.message = match self.row.try_get_unchecked::<Option<i64>, _>(self.next)? {
+                Some(_) => Some(Arc::new(self.lone_message(epochs)?)),
+                None => None,
+            };
+        }
+        Ok(Arc::new(message))
+    }
+
+    fn lone_message(&mut self, epochs: &Epochs) -> Result<Message> {
+        let cursor = epochs.cursor(self.seq()?);
+        let id = MessageId::from_uuid(self.uuid()?);
+        let room = self.room_id()?;
+        let version = number(self.int()?)?;
+        let created_at = self.time()?;
+        let edited_at = self.take::<Option<i64>>()?.map(Timestamp);
+        let deleted_at = self.take::<Option<i64>>()?.map(Timestamp);
+        let fingerprint = Fingerprint(self.bytes()?);
+        let reply_to = self.maybe_uuid()?.map(|id| Reply {
+            id: MessageId::from_uuid(id),
+            message: None,
+        });
+        let body = self.take::<Option<&str>>()?.map(MessageBody::stored);
+        Ok(Message {
+            id,
+            room,
+            body,
+            data: self.data()?,
+            author: self.user()?,
+            version,
+            created_at,
+            edited_at,
+            deleted_at,
+            reply_to,
+            cursor,
+            fingerprint,
+        })
+    }
+}
+
+fn uuid(bytes: &[u8]) -> Result<Uuid> {
+    Uuid::from_slice(bytes).map_err(unreadable)
+}
+
+/// A count or place that was written as an `i64`.
+pub(super) fn number<T: TryFrom<i64>>(value: i64) -> Result<T> {
+    T::try_from(value).map_err(|_| unreadable(format!("{value} is out of range")))
+}
+
+/// The file holds what this program does not write.
+pub(super) fn unreadable(
+    source: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
+) -> Error {
+    Error::Decode(source.into())
+}
+
+fn visibility(code: i64) -> Result<Visibility> {
+    match code {
+        1 => Ok(Visibility::Public),
+        2 => Ok(Visibility::Private),
+        _ => Err(unreadable(format!("no visibility {code}"))),
+    }
+}
+
+pub(super) const fn visibility_code(visibility: Visibility) -> u8 {
+    match visibility {
+        Visibility::Public => 1,
+        Visibility::Private => 2,
+    }
+}
+
+fn role(code: i64) -> Result<Role> {
+    match code {
+        1 => Ok(Role::Owner),
+        2 => Ok(Role::Member),
+        3 => Ok(Role::Reader),
+        _ => Err(unreadable(format!("no role {code}"))),
+    }
+}
+
+pub(super) const fn role_code(role: Role) -> u8 {
+    match role {
+        Role::Owner => 1,
+        Role::Member => 2,
+        Role::Reader => 3,
+    }
+}
+
+fn standing(code: i64) -> Result<Standing> {
+    match code {
+        1 => Ok(Standing::Active),
+        2 => Ok(Standing::Left),
+        3 => Ok(Standing::Removed),
+        _ => Err(unreadable(format!("no standing {code}"))),
+    }
+}
+
+pub(super) const fn standing_code(standing: Standing) -> u8 {
+    match standing {
+        Standing::Active => 1,
+        Standing::Left => 2,
+        Standing::Removed => 3,
+    }
+}

@@ -1,0 +1,237 @@
+//! The one connection that writes: two trips a batch, and no transaction left open whatever goes wrong.
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{ConnectOptions, Connection, Error, Executor};
+use tokio::sync::Mutex;
+
+use super::batch::{Rows, array};
+use super::rows::{Columns, Result};
+use super::sql;
+use crate::model::{Epochs, Seq};
+use crate::store::{Bounds, Facts, Needs};
+
+/// The writing connection and how it stands.
+pub(super) struct Writer {
+    options: SqliteConnectOptions,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Nothing is open. Without a connection after one was given up; the next batch makes a new one.
+    Idle(Option<SqliteConnection>),
+    /// Between `begin` and `commit`; the log ends there.
+    Open(SqliteConnection, Seq),
+    /// Shut for good.
+    Closed,
+}
+
+impl State {
+    /// Takes the connection out for a trip. If the trip is dropped half-way the connection goes with it: SQLite rolls
+    /// back what it had open, and the state left behind is `Idle` without a connection.
+    fn take(&mut self) -> Self {
+        match self {
+            Self::Closed => Self::Closed,
+            _ => std::mem::replace(self, Self::Idle(None)),
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(options: SqliteConnectOptions, conn: SqliteConnection) -> Self {
+        Self {
+            options,
+            state: Mutex::new(State::Idle(Some(conn))),
+        }
+    }
+
+    pub(super) async fn begin(&self, needs: &Needs, epochs: &Epochs) -> Result<Facts> {
+        let statement = begin(needs)?;
+        let mut state = self.state.lock().await;
+        let mut conn = self.idle(&mut state).await?;
+        let facts = match statement.fetch_all(&mut conn).await {
+            Ok(rows) => facts(&rows, epochs),
+            Err(error) => Err(error),
+        };
+        match facts {
+            Ok(facts) => {
+                *state = State::Open(conn, facts.head);
+                Ok(facts)
+            }
+            Err(error) => {
+                *state = State::Idle(given_up(conn).await);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn commit(&self, rows: Rows) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let State::Open(mut conn, head) = state.take() else {
+            return Err(Error::Protocol("commit without begin".into()));
+        };
+        let written = match rows.follows(head) {
+            // To its end: see `sql`.
+            true => commit(rows).execute(&mut conn).await.map(drop),
+            false => Err(Error::Protocol("the batch leaves a hole in the log".into())),
+        };
+        *state = State::Idle(match written {
+            Ok(()) => Some(conn),
+            Err(_) => given_up(conn).await,
+        });
+        written
+    }
+
+    pub(super) async fn rollback(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        match state.take() {
+            State::Open(conn, _) => *state = State::Idle(given_up(conn).await),
+            other => *state = other,
+        }
+        Ok(())
+    }
+
+    /// Records an epoch that begins after the log's end.
+    pub(super) async fn lead(&self, epoch: i64) -> Result<Bounds> {
+        let mut state = self.state.lock().await;
+        let mut conn = self.idle(&mut state).await?;
+        let rows = sqlx::query(sql::LEAD)
+            .bind(epoch)
+            .fetch_all(&mut conn)
+            .await;
+        match rows {
+            Ok(rows) => {
+                *state = State::Idle(Some(conn));
+                bounds(&rows)
+            }
+            Err(error) => {
+                *state = State::Idle(given_up(conn).await);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up what is open and ends the connection, which puts what was committed into the file.
+    pub(super) async fn close(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        match std::mem::replace(&mut *state, State::Closed) {
+            State::Idle(Some(conn)) => conn.close().await,
+            State::Open(conn, _) => match given_up(conn).await {
+                Some(conn) => conn.close().await,
+                None => Ok(()),
+            },
+            State::Idle(None) | State::Closed => Ok(()),
+        }
+    }
+
+    /// The connection with nothing open, for a trip.
+    async fn idle(&self, state: &mut State) -> Result<SqliteConnection> {
+        let conn = match state.take() {
+            State::Idle(conn) => conn,
+            // A batch was begun and forgotten.
+            State::Open(conn, _) => given_up(conn).await,
+            State::Closed => return Err(Error::PoolClosed),
+        };
+        match conn {
+            Some(conn) => Ok(conn),
+            None => self.options.connect().await,
+        }
+    }
+}
+
+/// Rolls back what may be open. `None`, and the connection closed, where that cannot be known to have worked.
+async fn given_up(mut conn: SqliteConnection) -> Option<SqliteConnection> {
+    match conn.execute("ROLLBACK").await {
+        Ok(_) => Some(conn),
+        // SQLite has rolled back by itself (disk full, I/O error), or BEGIN failed.
+        Err(Error::Database(error)) if error.message().contains("no transaction is active") => {
+            Some(conn)
+        }
+        Err(_) => None,
+    }
+}
+
+fn begin(needs: &Needs) -> Result<super::reader::Statement> {
+    let messages = array(needs.messages.iter().map(|id| id.uuid()))?;
+    let nodes = array(&needs.nodes)?;
+    let members = needs
+        .members
+        .iter()
+        .map(|(room, user)| (room.uuid(), user.as_str()));
+    let viewers = (needs.viewers_of_messages.iter()).map(|(id, user)| (id.uuid(), user.as_str()));
+    Ok(sqlx::query(sql::BEGIN)
+        .bind(array(needs.rooms.iter().map(|id| id.uuid()))?)
+        .bind(messages.clone())
+        .bind(array(members)?)
+        .bind(array(viewers)?)
+        .bind(messages)
+        .bind(nodes.clone())
+        .bind(nodes.clone())
+        .bind(nodes)
+        .bind(array(needs.users.iter().map(|id| id.as_str()))?))
+}
+
+fn commit(rows: Rows) -> super::reader::Statement {
+    sqlx::query(sql::COMMIT)
+        .bind(rows.users)
+        .bind(rows.rooms)
+        .bind(rows.members)
+        .bind(rows.wiped)
+        .bind(rows.deleted_rooms.clone())
+        .bind(rows.deleted_rooms)
+        .bind(rows.bytes.clone())
+        .bind(rows.bytes)
+        .bind(rows.contents)
+        .bind(rows.sent)
+        .bind(rows.changed)
+        .bind(rows.events)
+        .bind(rows.prune_to)
+        .bind(rows.prune_to)
+        .bind(rows.prune_to)
+}
+
+fn facts(rows: &[SqliteRow], epochs: &Epochs) -> Result<Facts> {
+    let mut facts = Facts::default();
+    for row in rows {
+        let mut row = Columns::of(row);
+        match row.int()? {
+            0 => facts.head = row.seq()?,
+            1 => {
+                let room = row.room()?;
+                facts.rooms.insert(room.id, room);
+            }
+            2 => {
+                let member = row.member()?;
+                let key = (member.room, member.user.id.clone());
+                facts.members.insert(key, member);
+            }
+            3 => {
+                let message = row.message(epochs)?;
+                facts.messages.insert(message.id, message);
+            }
+            4 => {
+                facts.taken.insert(row.uuid()?);
+            }
+            _ => {
+                let user = row.user()?;
+                facts.users.insert(user.id.clone(), user);
+            }
+        }
+    }
+    Ok(facts)
+}
+
+/// The log's ends, from the one row that says them.
+pub(super) fn bounds(rows: &[SqliteRow]) -> Result<Bounds> {
+    let mut row = Columns::of(rows.first().ok_or(Error::RowNotFound)?);
+    Ok(Bounds {
+        floor: row.seq()?,
+        head: row.seq()?,
+    })
+}
+
+impl Rows {
+    /// Whether these events come right after the log's end.
+    fn follows(&self, head: Seq) -> bool {
+        self.first_event.is_none_or(|first| first == head.next())
+    }
+}
