@@ -1,37 +1,7 @@
 // The small playground, for builds without npm: an operation, its variables, a token, and a log of what came back.
 
+import { EXAMPLES } from '/playground/examples.js'
 import { follow } from '/playground/socket.js'
-
-const LOBBY = '00000000-0000-7000-8000-000000000001'
-
-const EXAMPLES = {
-  'Send to the lobby': user => `mutation SendToLobby {
-  sendMessage(input: { roomId: "${LOBBY}", body: ${JSON.stringify(`Hello from ${user}`)} }) {
-    duplicate
-    message { id body author { name } createdAt cursor }
-  }
-}`,
-  'Subscribe to the lobby': () => `subscription SubscribeToLobby {
-  messageSent(roomId: "${LOBBY}") {
-    id body author { name } createdAt
-  }
-}`,
-  'Follow everything': () => `subscription FollowEverything($after: Cursor) {
-  events(after: $after) {
-    __typename
-    cursor
-    ... on MessageSent { room { name } message { id body author { name } } }
-    ... on MessageEdited { message { id body version } }
-    ... on MessageDeleted { message { id } }
-    ... on AccessRevoked { roomId }
-    ... on ResyncRequired { reason }
-  }
-}`,
-  'Who am I': () => `query WhoAmI {
-  viewer { id name rooms(first: 10) { nodes { id name } } }
-  head
-}`,
-}
 
 /** So many entries stay in the log. */
 const LOG_MAX = 200
@@ -121,7 +91,7 @@ function showWho({ user, token, notice }) {
   }
   const other = user === 'bob' ? 'ada' : 'bob'
   const link = document.createElement('a')
-  Object.assign(link, { textContent: `be ${other} in another tab`, target: '_blank', rel: 'noreferrer' })
+  Object.assign(link, { textContent: `be ${other} too`, target: '_blank', rel: 'noreferrer' })
   link.href = `${location.pathname}?user=${other}`
   at('who').replaceChildren(`you are ${user} · `, link)
 }

@@ -4,13 +4,25 @@ export const LOBBY = '00000000-0000-7000-8000-000000000001'
 
 const EVENT = `    __typename
     cursor
-    ... on MessageSent { at room { name } message { id body author { name } } }
-    ... on MessageEdited { at room { name } message { id body version } }
-    ... on MessageDeleted { at room { name } actor { name } message { id } }
-    ... on MemberJoined { at room { name } member { role user { name } } }
-    ... on MemberLeft { at room { name } user { name } }
-    ... on RoomCreated { at room { id name visibility } }
-    ... on RoomUpdated { at room { id name visibility } }
+    ... on MessageSent {
+      room { name }
+      message { id body author { name } }
+    }
+    ... on MessageEdited {
+      message { id body version }
+    }
+    ... on MessageDeleted {
+      actor { name }
+      message { id }
+    }
+    ... on MemberJoined {
+      room { name }
+      member { role user { name } }
+    }
+    ... on MemberLeft {
+      room { name }
+      user { name }
+    }
     ... on AccessRevoked { roomId }
     ... on ResyncRequired { reason }`
 
@@ -20,22 +32,31 @@ export function examples(user, head) {
   // The first tab has no variables: GraphiQL shows none there before another tab has been open.
   return [
     {
-      query: `# Press the button, or Ctrl+Enter, and watch the lobby on the left.
-# An id that you make (a UUID, v7 if you can) makes it safe to send again.
-mutation SendToLobby {
+      query: `# Press the button, or Ctrl+Enter,
+# and watch the lobby on the left.
+# With an \`id\` of your own (a UUID)
+# it is safe to send twice.
+mutation Send {
   sendMessage(input: {
     roomId: "${LOBBY}"
     body: ${JSON.stringify(`Hello from ${user}`)}
   }) {
     duplicate
-    message { id body author { name } createdAt cursor }
+    message {
+      id
+      body
+      author { name }
+      createdAt
+      cursor
+    }
   }
 }
 `,
     },
     {
-      query: `# Each message as it is sent. Send some from another browser tab.
-subscription SubscribeToLobby {
+      query: `# Each message as it is sent: send some
+# from another browser tab.
+subscription Subscribe {
   messageSent(roomId: "${LOBBY}") {
     id
     body
@@ -46,8 +67,9 @@ subscription SubscribeToLobby {
 `,
     },
     {
-      query: `# All that happens in your rooms, in the order of the log.
-subscription FollowEverything {
+      query: `# All that happens in your rooms,
+# in the order of the log.
+subscription Everything {
   events {
 ${EVENT}
   }
@@ -55,8 +77,10 @@ ${EVENT}
 `,
     },
     {
-      query: `# What you missed, then CaughtUp, then live. \`after\` is the cursor of the last event
-# that you handled; this one was the log's end when the page was opened.
+      query: `# What you missed, then CaughtUp,
+# then live. \`after\`, in Variables, is
+# the cursor of your last event; this
+# was the end as the page was opened.
 subscription Resume($after: Cursor) {
   events(after: $after) {
 ${EVENT}
@@ -66,7 +90,8 @@ ${EVENT}
       variables: after,
     },
     {
-      query: `# The same for clients that poll, or wake from a push.
+      query: `# The same for clients that poll,
+# or wake from a push.
 query Changes($after: Cursor) {
   changes(after: $after, first: 50) {
     reset
@@ -81,16 +106,25 @@ ${EVENT.replace(/^/gm, '  ')}
       variables: after,
     },
     {
-      query: `# Who you are, and where. The token is in Headers, below.
+      query: `# Who you are, and where.
+# The token is in Headers, below.
 query WhoAmI {
   viewer {
     id
     name
     rooms(first: 10) {
-      nodes { id name visibility memberCount lastMessage { body author { name } } }
+      nodes {
+        id
+        name
+        visibility
+        memberCount
+        lastMessage { body author { name } }
+      }
     }
   }
-  rooms(first: 10) { nodes { id name memberCount } }
+  rooms(first: 10) {
+    nodes { id name memberCount }
+  }
 }
 `,
     },

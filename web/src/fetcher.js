@@ -1,6 +1,6 @@
 // How GraphiQL reaches the API: queries and mutations by POST, subscriptions by WebSocket.
 
-import { getOperationAST, parse } from 'graphql'
+import { parse } from 'graphql'
 
 import { follow } from './follow.js'
 
@@ -61,18 +61,25 @@ function observe(path, params, headers) {
   }
 }
 
-function isSubscription({ query, operationName }) {
+/**
+ * The operation as it stands in the editor. GraphiQL learns its name a moment late: pressed right after a change of tabs, the
+ * button still sends the name of the tab before.
+ */
+function operationOf({ query, operationName }) {
   try {
-    return getOperationAST(parse(query), operationName)?.operation === 'subscription'
+    const operations = parse(query).definitions.filter(({ kind }) => kind === 'OperationDefinition')
+    return operations.length === 1 ? operations[0] : operations.find(({ name }) => name?.value === operationName)
   } catch {
-    return false // The server says what is wrong with it.
+    return undefined // The server says what is wrong with it.
   }
 }
 
 /** A fetcher for GraphiQL; `fallback` are the headers for its introspection, which it sends before its editors are there. */
 export function fetcher(path, fallback) {
-  return (params, { headers } = {}) => {
-    if (isSubscription(params)) return observe(path, params, headers ?? {})
+  return (asked, { headers } = {}) => {
+    const operation = operationOf(asked)
+    const params = operation ? { ...asked, operationName: operation.name?.value } : asked
+    if (operation?.operation === 'subscription') return observe(path, params, headers ?? {})
     const introspects = params.operationName === 'IntrospectionQuery'
     return post(path, params, headers ?? (introspects ? fallback : {}))
   }

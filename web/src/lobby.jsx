@@ -73,7 +73,7 @@ export function lobby(config, issued) {
         <p className="tidings-status" role="status" data-live={status === 'live'}>
           {status}{' '}
           <button type="button" onClick={() => setHeaders(parsed(headerEditor?.getValue()))}>
-            connect with the Headers below
+            connect with these Headers
           </button>
         </p>
         <ul aria-live="polite">

@@ -30,9 +30,9 @@ function Who({ user, token, notice }) {
   const other = user === 'bob' ? 'ada' : 'bob'
   return (
     <span className="tidings-who">
-      Tidings · you are <b>{user}</b> ·{' '}
-      <a href={`/?user=${other}`} target="_blank" rel="noreferrer">
-        be {other} in another tab
+      you are <b>{user}</b> ·{' '}
+      <a href={`/?user=${other}`} target="_blank" rel="noreferrer" title="In another tab of the browser">
+        be {other} too
       </a>
     </span>
   )

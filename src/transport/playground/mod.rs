@@ -66,9 +66,10 @@ impl Page {
 /// Who the page signs in as when its address names no one: the user of every example in the documentation.
 const DEV_USER: &str = "ada";
 
-/// Inline styles are Monaco's and Radix's way to lay out. `'self'` of connect-src takes in WebSockets of this host.
+/// Inline styles are how Monaco and Radix lay out; fonts lie in their style sheets. `connect-src 'self'` takes in
+/// WebSockets of this host in every current browser.
 const GRAPHIQL_CSP: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
-    style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+    style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The small page needs nothing inline.

@@ -215,5 +215,5 @@ async fn a_stranger_is_given_none() {
 fn the_examples_name_the_lobby() {
     let lobby = format!("'{}'", crate::model::RoomId::LOBBY);
     assert!(include_str!("../../../web/src/examples.js").contains(&lobby));
-    assert!(include_str!("../../../web/small/small.js").contains(&lobby));
+    assert!(include_str!("../../../web/small/examples.js").contains(&lobby));
 }
