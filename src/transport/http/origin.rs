@@ -1,0 +1,204 @@
+//! Which sites' scripts may call: those of an allow-list, and the server's own.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::{HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+/// The longest that Chromium keeps a preflight's answer.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Origins whose scripts may call. Same-origin always may.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Origins {
+    any: bool,
+    listed: HashSet<String>,
+}
+
+impl Origins {
+    /// Reads a list such as `https://app.example.com,http://localhost:5173`. `*` allows every site: callers still need a
+    /// token, and no cookie is ever asked for.
+    ///
+    /// # Errors
+    /// A sentence that names what is not an origin.
+    pub fn parse(list: &str) -> Result<Self, String> {
+        let mut origins = Self::default();
+        for item in list.split([',', ' ']).filter(|item| !item.is_empty()) {
+            if item == "*" {
+                origins.any = true;
+                continue;
+            }
+            let listed = canonical(item).ok_or_else(|| {
+                format!("\"{item}\" is not an origin: scheme://host, or scheme://host:port")
+            })?;
+            origins.listed.insert(listed);
+        }
+        Ok(origins)
+    }
+
+    fn allow(&self, origin: &HeaderValue, headers: &HeaderMap) -> bool {
+        if self.any {
+            return true;
+        }
+        let origin = origin.to_str().ok().and_then(canonical);
+        origin.is_some_and(|origin| self.listed.contains(&origin) || is_own(&origin, headers))
+    }
+}
+
+/// Whether a request with these headers may come in, a WebSocket's upgrade above all: browsers let any site open one.
+/// What names no origin is no browser.
+pub fn origin_allowed(headers: &HeaderMap, allowed: &Origins) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => true,
+        (Some(origin), None) => allowed.allow(origin, headers),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Answers preflights and tells browsers which sites may read answers.
+pub(super) fn cors(origins: Arc<Origins>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, request| {
+            origins.allow(origin, &request.headers)
+        }))
+        .allow_methods([Method::GET, Method::POST])
+        // Clients send headers of their own, for tracing say; those that matter are checked where they are read.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE])
+        .max_age(PREFLIGHT_AGE)
+}
+
+/// Lower case, without a default port and without a path; `None` for what is not an origin.
+fn canonical(origin: &str) -> Option<String> {
+    let (scheme, authority) = origin.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let is_scheme = scheme
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if scheme.is_empty() || !is_scheme {
+        return None;
+    }
+    let place = place(&scheme, authority)?;
+    Some(format!("{scheme}://{place}"))
+}
+
+/// Whether an origin, in canonical form, names the host that the request was sent to. The scheme is left out of it: behind
+/// a proxy that speaks TLS this server does not know its own.
+fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let host = host.to_str().ok().and_then(|host| place(scheme, host));
+    host.as_deref() == Some(authority)
+}
+
+/// Host and port, the port left out where it is the scheme's own.
+fn place(scheme: &str, authority: &str) -> Option<String> {
+    let authority: Authority = authority.parse().ok()?;
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return None;
+    }
+    let host = authority.host().to_ascii_lowercase();
+    match (scheme, authority.port()) {
+        (_, None) if authority.as_str().len() > host.len() => None,
+        (_, None) => Some(host),
+        ("http" | "ws", Some(port)) if port == 80 => Some(host),
+        ("https" | "wss", Some(port)) if port == 443 => Some(host),
+        (_, Some(port)) => Some(format!("{host}:{port}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(list: &str, host: &str, origin: &str) -> bool {
+        let headers = [(HOST, host), (ORIGIN, origin)];
+        let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
+        origin_allowed(
+            &HeaderMap::from_iter(headers),
+            &Origins::parse(list).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_same_origin_may_always() {
+        for (host, origin) in [
+            ("127.0.0.1:4000", "http://127.0.0.1:4000"),
+            ("[::1]:4000", "http://[::1]:4000"),
+            ("chat.example.com", "https://chat.example.com"),
+            ("Chat.Example.com:443", "https://chat.example.com"),
+            ("chat.example.com", "HTTP://chat.example.com:80"),
+        ] {
+            assert!(allowed("", host, origin), "{host} {origin}");
+        }
+    }
+
+    #[test]
+    fn another_may_only_when_it_is_listed() {
+        let host = "chat.example.com";
+        let list = "https://app.example.com, http://localhost:5173";
+        for origin in [
+            "https://app.example.com",
+            "https://APP.example.com:443",
+            "http://localhost:5173",
+        ] {
+            assert!(allowed(list, host, origin), "{origin}");
+            assert!(!allowed("", host, origin), "{origin}");
+        }
+        for origin in [
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://app.example.com.evil.example",
+            "https://evil.example",
+            "https://chat.example.com:8443",
+            "https://chat.example.com@evil.example",
+            "http://localhost",
+            "null",
+            "",
+        ] {
+            assert!(!allowed(list, host, origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_star_lets_everyone_in() {
+        assert!(allowed("*", "a", "https://evil.example"));
+        assert!(allowed("*", "a", "null"));
+    }
+
+    #[test]
+    fn no_origin_is_no_browser_and_two_are_none() {
+        let origins = Origins::default();
+        assert!(origin_allowed(&HeaderMap::new(), &origins));
+        let mut headers = HeaderMap::new();
+        headers.append(HOST, "a".parse().unwrap());
+        headers.append(ORIGIN, "http://a".parse().unwrap());
+        assert!(origin_allowed(&headers, &origins));
+        headers.append(ORIGIN, "http://a".parse().unwrap());
+        assert!(!origin_allowed(&headers, &origins));
+    }
+
+    #[test]
+    fn what_is_not_an_origin_is_named() {
+        for item in [
+            "example.com",
+            "https://",
+            "https://a/b",
+            "https://a:b",
+            "://a",
+        ] {
+            let why = Origins::parse(item).unwrap_err();
+            assert!(why.contains(item), "{why}");
+        }
+    }
+}
