@@ -1,9 +1,28 @@
-//! Token to viewer.
+//! Token to viewer: who is asking, and until when. Knows nothing of rooms.
+//!
+//! A token (RFC 7519) is trusted when the one key that it names has signed it with the one algorithm of that key; what
+//! it says is then checked by a pure function over its claims and the time.
 
+mod claims;
+mod dev_key;
+mod jwks;
+mod key;
+mod mint;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use claims::Rules;
+pub use dev_key::DevKeyError;
+pub use key::{PublicKey, Secret};
+pub use mint::Minter;
 
 use crate::error::Error;
 use crate::model::{Timestamp, User};
+use jwks::Jwks;
+use key::Key;
 
 /// Who is asking, for as long as its token holds.
 #[derive(Clone, Debug)]
@@ -14,18 +33,98 @@ pub struct Viewer {
     pub expires_at: Timestamp,
 }
 
+/// Whose tokens to trust.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// Whoever knows the secret (HS256).
+    Secret(Secret),
+    /// The owner of a key.
+    PublicKey(PublicKey),
+    /// The owners of the keys at an address.
+    Jwks(reqwest::Url),
+    /// Whoever can read a key that is made on first use and kept in this file; without a file it ends with the process.
+    Development {
+        /// Beside the database.
+        file: Option<PathBuf>,
+    },
+}
+
 /// Checks tokens.
-pub struct Authenticator {}
+pub struct Authenticator {
+    keys: Keys,
+    rules: Rules,
+}
+
+enum Keys {
+    One(Key, Option<Secret>),
+    Set(Jwks),
+}
 
 impl Authenticator {
     /// Clock difference that is forgiven.
     pub const LEEWAY_SECS: u64 = 30;
+    /// Bytes of a token. Identity providers that list a user's groups come close to it.
+    pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+    /// Trusts a source. In development mode the key is made where there is none yet.
+    ///
+    /// # Errors
+    /// The development key cannot be read, made or trusted.
+    pub fn new(source: KeySource, rules: Rules) -> Result<Self, DevKeyError> {
+        let keys = match source {
+            KeySource::Secret(secret) => Keys::symmetric(secret),
+            KeySource::Development { file } => Keys::symmetric(match file {
+                Some(file) => dev_key::read_or_make(&file)?,
+                None => Secret::random(),
+            }),
+            KeySource::PublicKey(key) => Keys::One(key.0, None),
+            KeySource::Jwks(url) => Keys::Set(Jwks::new(url)),
+        };
+        Ok(Self { keys, rules })
+    }
+
+    /// Fetches what is kept elsewhere, so that the first client need not wait for it. A failure is logged and put off:
+    /// the keys are asked for again when a token comes.
+    pub async fn warm(&self) {
+        if let Keys::Set(jwks) = &self.keys {
+            jwks.warm().await;
+        }
+    }
 
     /// The viewer that a bearer token (without `Bearer `) stands for.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` with a fixed phrase for why.
-    pub async fn authenticate(&self, _token: &str) -> Result<Viewer, Error> {
-        unimplemented!()
+    /// `UNAUTHENTICATED` with a fixed phrase for why; `UNAVAILABLE` when keys are kept elsewhere and were never had.
+    pub async fn authenticate(&self, token: &str) -> Result<Viewer, Error> {
+        if token.len() > Self::TOKEN_BYTES_MAX {
+            return Err(Error::BadToken { why: "too long" });
+        }
+        let claims = match &self.keys {
+            Keys::One(key, _) => key.verify(token)?,
+            Keys::Set(jwks) => jwks.key_of(token).await?.verify(token)?,
+        };
+        claims.viewer(&self.rules, Timestamp::now())
     }
+
+    /// Makes tokens, where the key is symmetric and so the server's own.
+    pub fn minter(&self) -> Option<Minter> {
+        match &self.keys {
+            Keys::One(_, Some(secret)) => Some(Minter::new(secret, &self.rules)),
+            _ => None,
+        }
+    }
+}
+
+impl Keys {
+    fn symmetric(secret: Secret) -> Self {
+        Self::One(Key::symmetric(&secret), Some(secret))
+    }
+}
+
+/// Whether a development key that is there already can be used; one that is not there can be made.
+///
+/// # Errors
+/// It cannot be read or trusted.
+pub fn check_dev_key(file: &std::path::Path) -> Result<(), DevKeyError> {
+    dev_key::read(file).map(|_| ())
 }
