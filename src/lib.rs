@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod bus;
 pub mod chat;
+pub mod config;
 pub mod document;
 pub mod error;
 pub mod graphql;
