@@ -17,9 +17,19 @@ const gzip = {
   },
 }
 
+// `npm run dev` asks a server that runs beside it.
+const SERVER = process.env.TIDINGS_URL ?? 'http://127.0.0.1:4000'
+
 export default defineConfig({
   base: '/playground/',
-  // The Content-Security-Policy knows no data: scripts, styles or fonts.
-  build: { assetsInlineLimit: 0, chunkSizeWarningLimit: 8000, reportCompressedSize: false },
+  build: {
+    // The licences of what is in the bundle travel with it.
+    license: { fileName: 'licenses.md' },
+    // The Content-Security-Policy lets neither scripts nor styles be data: addresses.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 8000,
+    reportCompressedSize: false,
+  },
+  server: { proxy: { '/graphql': { target: SERVER, ws: true }, '/playground/config.json': { target: SERVER } } },
   plugins: [gzip],
 })

@@ -110,6 +110,7 @@ fn content_type(path: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         Some("ttf") => "font/ttf",
         Some("woff2") => "font/woff2",
+        Some("md") => "text/plain; charset=utf-8",
         Some("json") => "application/json",
         _ => "application/octet-stream",
     }

@@ -94,6 +94,13 @@ async fn all_that_a_page_links_to_is_there() {
 }
 
 #[tokio::test]
+async fn the_licences_of_what_is_bundled_come_with_it() {
+    let (response, text) = ask("GET", "/playground/licenses.md", &[]).await;
+    let there = response.status() == 200 && text.contains("graphiql");
+    assert_eq!(there, Page::BUILT == Page::Graphiql, "{text}");
+}
+
+#[tokio::test]
 async fn a_terminal_gets_a_few_words() {
     for accept in [
         "*/*",
