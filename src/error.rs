@@ -153,6 +153,17 @@ pub enum Error {
         /// When the same request would pass.
         retry_after_ms: u64,
     },
+    /// Too much going at once on one connection: end something first.
+    #[error("too many {what} at once on this connection; the limit is {limit}")]
+    TooManyAtOnce {
+        /// What, in the plural.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// An operation took longer than it may. A mutation may have been done all the same: say it again with its id.
+    #[error("the operation took too long; try again")]
+    TimedOut,
     /// The writer's queue is full.
     #[error("the server is busy; try again")]
     Busy,
@@ -191,8 +202,8 @@ impl Error {
             | Self::BadRoomName
             | Self::BadInput { .. } => Code::BadUserInput,
             Self::Conflict { .. } => Code::Conflict,
-            Self::RateLimited { .. } => Code::RateLimited,
-            Self::Busy | Self::Stopping | Self::Store(_) => Code::Unavailable,
+            Self::RateLimited { .. } | Self::TooManyAtOnce { .. } => Code::RateLimited,
+            Self::Busy | Self::Stopping | Self::TimedOut | Self::Store(_) => Code::Unavailable,
             Self::ResyncRequired { .. } => Code::ResyncRequired,
             Self::Internal => Code::InternalServerError,
         }

@@ -4,3 +4,4 @@ pub mod drain;
 pub mod http;
 pub mod listener;
 pub mod playground;
+pub mod ws;

@@ -1,0 +1,115 @@
+//! graphql-transport-ws: the protocol as a state machine, and a thin socket around it.
+//!
+//! [`Endpoint::upgrade`] answers the HTTP request that opens a socket; from then on one task serves it. What tokens,
+//! documents and subscriptions are is behind [`Api`]: nothing here knows the schema, the store or the rules of chat.
+
+mod census;
+mod close;
+mod frame;
+mod message;
+mod protocol;
+mod socket;
+mod timers;
+mod upgrade;
+mod wire;
+mod work;
+
+#[cfg(test)]
+mod any_conversation;
+#[cfg(test)]
+mod conformance;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+pub use close::Close;
+pub use frame::TransportWs;
+pub use protocol::{Action, AtOnce, Kind, Protocol, Start, Ticket};
+pub use timers::Waits;
+pub use upgrade::{Endpoint, Settings};
+
+use crate::auth::Viewer;
+use crate::document::Prepared;
+use crate::error::Error;
+use crate::hub::Outbox;
+use crate::model::Cursor;
+
+/// The subprotocol spoken here.
+pub const SUBPROTOCOL: &str = "graphql-transport-ws";
+/// A message from a client: a document of 15,000 characters and a message body of 16 KiB, escaped, fit.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Before `connection_init` has come and nobody knows who this is: tokens of 6 KB and 50 resume points fit.
+pub const INIT_BYTES_MAX: usize = 16 * 1024;
+
+/// What the socket needs of the rest of the server.
+pub trait Api: Send + Sync + 'static {
+    /// A subscription that may be started.
+    type Plan: Send + 'static;
+    /// A connection's subscriptions.
+    type Connection: Subscriptions<Plan = Self::Plan>;
+
+    /// The viewer that a token (without `Bearer `) stands for.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` closes with 4403, anything else with 1013.
+    fn authenticate(&self, token: &str) -> impl Future<Output = Result<Viewer, Error>> + Send;
+
+    /// Makes an operation ready. The object holds `query`, `operationName`, `variables` and `extensions`, each of the
+    /// right type, and whatever else the client sent.
+    ///
+    /// # Errors
+    /// A JSON array of GraphQL errors.
+    fn prepare(&self, request: Map<String, Json>) -> Result<Prepared, String>;
+
+    /// Executes a query or mutation: the response as JSON text. A mutation's command reaches the writer's queue on the
+    /// future's first poll: mutations are polled once in the order in which they came.
+    fn execute(
+        &self,
+        prepared: Prepared,
+        viewer: Arc<Viewer>,
+    ) -> impl Future<Output = String> + Send;
+
+    /// Plans a subscription.
+    ///
+    /// # Errors
+    /// A JSON array of GraphQL errors.
+    fn plan(
+        &self,
+        prepared: Prepared,
+        viewer: Arc<Viewer>,
+    ) -> impl Future<Output = Result<Self::Plan, String>> + Send;
+
+    /// A new connection, which fills the outbox with messages dressed as [`TransportWs`].
+    fn connect(&self, viewer: Arc<Viewer>, outbox: Arc<Outbox>) -> Self::Connection;
+
+    /// The end of the log.
+    fn head(&self) -> Cursor;
+}
+
+/// One connection's subscriptions; dropping it ends them all.
+pub trait Subscriptions: Send + 'static {
+    /// A subscription that may be started.
+    type Plan;
+
+    /// Starts a subscription from the later of `resume` and the plan's own place.
+    fn subscribe(&self, id: Arc<str>, plan: Self::Plan, resume: Option<Cursor>);
+
+    /// Ends a subscription: nothing more of it enters the outbox once this returns.
+    fn unsubscribe(&self, id: &str);
+
+    /// Queues a ping with each subscription's position, behind what those positions cover.
+    fn ping(&self);
+
+    /// Waits for the next thing that the connection has to say.
+    fn notice(&mut self) -> impl Future<Output = Notice> + Send;
+}
+
+/// What a connection says by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// The stream of this id has ended; its last message is in the outbox.
+    Ended(Arc<str>),
+    /// The socket is to be closed.
+    Close(Close),
+}

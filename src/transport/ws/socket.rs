@@ -1,0 +1,405 @@
+//! One socket's task: the protocol's actions done, the outbox written, the timers kept.
+//!
+//! Everything is waited for at once, so that neither a peer that takes nothing nor an operation that takes long holds up
+//! the rest.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_graphql::parser::types::OperationType;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::census::Counted;
+use super::timers::{Due, Timers};
+use super::upgrade::Endpoint;
+use super::wire::{Event, Wire};
+use super::work::{Done, Work};
+use super::{
+    Action, Api, Close, Kind, MESSAGE_BYTES_MAX, Notice, Protocol, Start, Subscriptions, frame,
+};
+use crate::auth::{Authenticator, Viewer};
+use crate::error::{Code, Error};
+use crate::hub::{Frame, Outbox};
+use crate::model::Timestamp;
+
+/// Bytes that are copied for writing at a time: enough to fill a socket's send buffer, little enough to stay fair.
+const WRITE_BYTES: usize = 64 * 1024;
+/// Where the outbox is this full, what the client says waits: answers could pile up without end.
+const DEAF_BYTES: usize = 2 * Outbox::BUDGET_BYTES;
+
+/// Who is on the other end, once that is known.
+struct Known<A: Api> {
+    viewer: Arc<Viewer>,
+    connection: A::Connection,
+    _counted: Counted,
+}
+
+/// How far a socket is in leaving because the server stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Leaving {
+    No,
+    /// Nothing new begins.
+    Soon,
+    /// As soon as its mutations are answered.
+    Now,
+}
+
+/// How a socket ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// The server closes it.
+    Close(Close),
+    /// The client closes it.
+    Closed,
+    /// It is gone.
+    Lost,
+}
+
+/// A socket and all that belongs to it.
+pub(super) struct Socket<A: Api> {
+    endpoint: Arc<Endpoint<A>>,
+    protocol: Protocol,
+    timers: Timers,
+    outbox: Arc<Outbox>,
+    work: Work<A>,
+    known: Option<Known<A>>,
+    leaving: Leaving,
+    /// Where in the stream of bytes written the last ping ends, until it has left.
+    ping_ends_at: Option<u64>,
+    end: Option<End>,
+}
+
+impl<A: Api> Socket<A> {
+    /// A socket that has just opened. `header_token` is the upgrade request's.
+    pub(super) fn new(endpoint: Arc<Endpoint<A>>, header_token: Option<String>) -> Self {
+        let settings = &endpoint.settings;
+        Self {
+            protocol: Protocol::new(settings.at_once, header_token),
+            timers: Timers::new(settings.waits, now()),
+            outbox: Arc::new(Outbox::new(Outbox::BUDGET_BYTES)),
+            work: Work::new(endpoint.api.clone()),
+            known: None,
+            leaving: Leaving::No,
+            ping_ends_at: None,
+            end: None,
+            endpoint,
+        }
+    }
+
+    /// Serves the socket to its end.
+    pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut wire: Wire<S>) {
+        let end = self.run(&mut wire).await;
+        tracing::debug!(?end, "socket ended");
+        self.protocol.close();
+        // The subscriptions first: nothing more is queued for a socket that is closing.
+        self.known = None;
+        match end {
+            End::Close(close) => {
+                if close == Close::STOPPING {
+                    self.write_out(&mut wire);
+                }
+                wire.close(close).await;
+            }
+            End::Closed => wire.close_back().await,
+            End::Lost => {}
+        }
+    }
+
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) -> End {
+        let drain = self.endpoint.drain.clone();
+        let mut turn = pin!(drain.turn());
+        let mut frames = Vec::new();
+        let mut wake_at = self.wake_at();
+        let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
+        loop {
+            if let Some(end) = self.end {
+                return end;
+            }
+            let reading = self.outbox.queued_bytes() < DEAF_BYTES;
+            self.timers.reading(reading);
+            // Put off lazily: an alarm that goes off early costs less than one that is set for each message.
+            if self.wake_at() < wake_at {
+                wake_at = self.wake_at();
+                alarm.as_mut().reset(wake_at.into());
+            }
+            tokio::select! {
+                event = wire.event(reading) => self.happened(event, wire).await,
+                () = self.outbox.take(&mut frames, WRITE_BYTES), if wire.waiting() < WRITE_BYTES => {
+                    self.write(&mut frames, wire);
+                }
+                done = self.work.next() => self.done(done),
+                notice = next_notice(&mut self.known) => self.noticed(notice),
+                () = &mut alarm => {
+                    self.alarm();
+                    wake_at = self.wake_at();
+                    alarm.as_mut().reset(wake_at.into());
+                }
+                () = drain.begun(), if self.leaving == Leaving::No => {
+                    self.leaving = Leaving::Soon;
+                    self.protocol.stop();
+                }
+                () = &mut turn, if self.leaving != Leaving::Now => {
+                    self.leaving = Leaving::Now;
+                    self.protocol.stop();
+                    self.leave_when_quiet();
+                }
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        const NEVER: Duration = Duration::from_secs(3600);
+        self.timers.next().unwrap_or_else(|| now() + NEVER)
+    }
+
+    async fn happened<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        event: Event,
+        wire: &mut Wire<S>,
+    ) {
+        match event {
+            Event::Text(text) => {
+                self.timers.heard();
+                let action = self.protocol.receive(&text);
+                self.act(action);
+                if self.protocol.initialised() {
+                    wire.limit(MESSAGE_BYTES_MAX);
+                }
+                // Many small messages may have come in one read: let others have their turn.
+                tokio::task::coop::consume_budget().await;
+            }
+            Event::Binary => {
+                let action = self.protocol.receive_binary();
+                self.act(action);
+            }
+            Event::Control => {
+                self.timers.heard();
+                tokio::task::coop::consume_budget().await;
+            }
+            Event::Wrote => self.wrote(wire),
+            Event::Closed => self.end = Some(End::Closed),
+            Event::Lost => self.end = Some(End::Lost),
+            Event::Broken(close) => self.end = Some(End::Close(close)),
+        }
+    }
+
+    fn wrote<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &Wire<S>) {
+        let now = now();
+        self.timers.wrote(now, wire.waiting() > 0);
+        if self.ping_ends_at.is_some_and(|end| wire.written() >= end) {
+            self.ping_ends_at = None;
+            self.timers.pinged(now);
+        }
+    }
+
+    fn write<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        frames: &mut Vec<Frame>,
+        wire: &mut Wire<S>,
+    ) {
+        for frame in frames.drain(..) {
+            wire.push(&frame);
+            if frame.own.starts_with(frame::PING_START.as_bytes()) {
+                let end = wire.written() + wire.waiting() as u64;
+                self.ping_ends_at.get_or_insert(end);
+            }
+        }
+        self.timers.waiting(now());
+    }
+
+    /// Moves what waits to the wire, as it is.
+    fn write_out<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &mut Wire<S>) {
+        let mut frames = Vec::new();
+        if self.outbox.queued_bytes() > 0 {
+            self.outbox.take(&mut frames, usize::MAX).now_or_never();
+        }
+        for frame in &frames {
+            wire.push(frame);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Nothing => {}
+            Action::Send(text) => self.send(text),
+            Action::Authenticate(token) => {
+                self.timers.initialised(now());
+                self.work.authenticate(token);
+            }
+            Action::Start(start) => self.start(start),
+            Action::Stop { id, ticket, kind } => {
+                self.work.stop(ticket);
+                if kind == Kind::Stream
+                    && let Some(known) = &self.known
+                {
+                    known.connection.unsubscribe(&id);
+                    self.settle(&id);
+                }
+            }
+            Action::Close(close) => self.close(close),
+        }
+    }
+
+    fn start(&mut self, mut start: Start) {
+        let Some(viewer) = self.known.as_ref().map(|known| known.viewer.clone()) else {
+            return;
+        };
+        let request = std::mem::take(&mut start.request);
+        let prepared = match self.endpoint.api.prepare(request) {
+            Ok(prepared) => prepared,
+            Err(errors) => return self.refuse(&start, &errors),
+        };
+        let kind = match prepared.kind {
+            OperationType::Subscription => Kind::Stream,
+            OperationType::Query | OperationType::Mutation => Kind::Single,
+        };
+        if let Err(refusal) = self.protocol.admit(&start, kind) {
+            return self.send(refusal);
+        }
+        match prepared.kind {
+            OperationType::Query => self.work.query(start, prepared, viewer),
+            OperationType::Mutation => self.work.mutate(start, prepared, viewer),
+            OperationType::Subscription => self.work.plan(start, prepared, viewer),
+        }
+    }
+
+    fn done(&mut self, done: Done<A>) {
+        match done {
+            Done::Authenticated(Ok(viewer)) => self.welcome(viewer),
+            Done::Authenticated(Err(error)) => self.close(turned_away(&error)),
+            Done::Answered(start, result) => {
+                self.work.finished(start.ticket);
+                match result {
+                    Ok(response) => {
+                        let answer = self.protocol.answer(&start.id, start.ticket, &response);
+                        answer
+                            .into_iter()
+                            .flatten()
+                            .for_each(|text| self.send(text));
+                    }
+                    Err(errors) => self.refuse(&start, &errors),
+                }
+            }
+            Done::Planned(start, Ok(plan)) => {
+                self.work.finished(start.ticket);
+                if self.protocol.wants(&start.id, start.ticket)
+                    && let Some(known) = &self.known
+                {
+                    known.connection.subscribe(start.id, plan, start.resume);
+                }
+            }
+            Done::Planned(start, Err(errors)) => {
+                self.work.finished(start.ticket);
+                self.refuse(&start, &errors);
+            }
+            Done::Stopped => {}
+        }
+        self.leave_when_quiet();
+    }
+
+    fn welcome(&mut self, viewer: Viewer) {
+        let most = self.endpoint.settings.connections_per_user;
+        let Some(counted) = self.endpoint.census.enter(&viewer.user.id, most) else {
+            return self.close(Close::TOO_MANY_CONNECTIONS);
+        };
+        let viewer = Arc::new(viewer);
+        let api = &self.endpoint.api;
+        // The head before the connection: what happens in between is after it.
+        let Some(ack) = self.protocol.acknowledge(api.head()) else {
+            return;
+        };
+        self.timers
+            .acknowledged(now(), lifetime(&viewer), rand::random());
+        let connection = api.connect(viewer.clone(), self.outbox.clone());
+        self.known = Some(Known {
+            viewer,
+            connection,
+            _counted: counted,
+        });
+        self.send(ack);
+    }
+
+    fn noticed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Ended(id) => self.protocol.ended(&id),
+            Notice::Close(close) => self.close(close),
+        }
+    }
+
+    /// A stream that ended by itself just before its client did away with it has left a notice, which must not be taken
+    /// for one about the next stream of that id.
+    fn settle(&mut self, gone: &str) {
+        while let Some(notice) = next_notice(&mut self.known).now_or_never() {
+            match notice {
+                Notice::Ended(id) if *id == *gone => {}
+                notice => self.noticed(notice),
+            }
+        }
+    }
+
+    fn alarm(&mut self) {
+        while let Some(due) = self.timers.due(now()) {
+            match due {
+                Due::Close(close) => self.close(close),
+                Due::Ping => {
+                    if let Some(known) = &self.known {
+                        known.connection.ping();
+                    }
+                }
+            }
+        }
+    }
+
+    fn leave_when_quiet(&mut self) {
+        if self.leaving == Leaving::Now && !self.work.mutates() {
+            self.close(Close::STOPPING);
+        }
+    }
+
+    fn refuse(&mut self, start: &Start, errors: &str) {
+        let refusal = self.protocol.refuse(&start.id, start.ticket, errors);
+        refusal.into_iter().for_each(|text| self.send(text));
+    }
+
+    fn send(&self, text: Bytes) {
+        self.outbox.push(Frame {
+            own: text,
+            shared: Bytes::new(),
+        });
+    }
+
+    fn close(&mut self, close: Close) {
+        self.end.get_or_insert(End::Close(close));
+    }
+}
+
+/// The runtime's clock, which tests may set.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn next_notice<A: Api>(known: &mut Option<Known<A>>) -> Notice {
+    match known {
+        Some(known) => known.connection.notice().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn turned_away(error: &Error) -> Close {
+    match error {
+        Error::NoToken => Close::SIGN_IN,
+        Error::BadToken { why } => Close::forbidden(why),
+        error if error.code() == Code::Unauthenticated => Close::forbidden("Forbidden"),
+        _ => Close::CANNOT_AUTHENTICATE,
+    }
+}
+
+/// How long the viewer's token still holds, the clock difference that is forgiven included.
+fn lifetime(viewer: &Viewer) -> Duration {
+    let left_ms = viewer.expires_at.0.saturating_sub(Timestamp::now().0);
+    Duration::from_millis(left_ms.try_into().unwrap_or(0))
+        .saturating_add(Duration::from_secs(Authenticator::LEEWAY_SECS))
+}

@@ -1,0 +1,250 @@
+//! When something is due on a socket, by the instants it is told. Reads no clock.
+
+use std::time::{Duration, Instant};
+
+use super::Close;
+
+/// How long a socket waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For `connection_init`, and as long again for whoever checks the token.
+    pub init: Duration,
+    /// Between the server's pings.
+    pub ping: Duration,
+    /// For anything at all from the client after a ping was written.
+    pub answer: Duration,
+    /// For the socket to take a byte of what waits.
+    pub stall: Duration,
+}
+
+impl Default for Waits {
+    /// As `docs/protocol.md` gives them, each with its reason.
+    fn default() -> Self {
+        Self {
+            init: Duration::from_secs(10),
+            ping: Duration::from_secs(25),
+            answer: Duration::from_secs(10),
+            stall: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Due {
+    /// Ping the client.
+    Ping,
+    /// Close the socket.
+    Close(Close),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    Init,
+    Token,
+    Expiry,
+    Ping,
+    Answer,
+    Stall,
+}
+
+const COUNT: usize = What::Stall as usize + 1;
+
+/// The instants at which something is due.
+#[derive(Debug)]
+pub(super) struct Timers {
+    waits: Waits,
+    at: [Option<Instant>; COUNT],
+    reading: bool,
+}
+
+impl Timers {
+    /// A socket that opens now.
+    pub(super) fn new(waits: Waits, now: Instant) -> Self {
+        let mut timers = Self {
+            waits,
+            at: [None; COUNT],
+            reading: true,
+        };
+        if !waits.init.is_zero() {
+            timers.set(What::Init, Some(now + waits.init));
+        }
+        timers
+    }
+
+    /// The next instant at which something is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.at.iter().flatten().min().copied()
+    }
+
+    /// What is due, one thing at a time.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        use What::*;
+        let order = [Init, Token, Expiry, Answer, Stall, Ping];
+        let what = order
+            .into_iter()
+            .find(|what| self.at[*what as usize].is_some_and(|at| at <= now))?;
+        self.set(what, None);
+        Some(match what {
+            Init => Due::Close(Close::INIT_TIMEOUT),
+            Token => Due::Close(Close::CANNOT_AUTHENTICATE),
+            Expiry => Due::Close(Close::TOKEN_EXPIRED),
+            Answer => Due::Close(Close::SILENT),
+            Stall => Due::Close(Close::TOO_SLOW),
+            Ping => {
+                self.set(Ping, Some(now + self.waits.ping));
+                Due::Ping
+            }
+        })
+    }
+
+    /// `connection_init` has come; its token is being checked.
+    pub(super) fn initialised(&mut self, now: Instant) {
+        if self.at[What::Init as usize].take().is_some() {
+            self.set(What::Token, Some(now + self.waits.init));
+        }
+    }
+
+    /// `connection_ack` goes out. The token holds for `lifetime`; `first_ping` of 0 to 1 is where in the ping's interval
+    /// this socket has its place, so that sockets which came back together are not pinged together.
+    pub(super) fn acknowledged(&mut self, now: Instant, lifetime: Duration, first_ping: f64) {
+        self.set(What::Token, None);
+        // A token that outlives the clock never expires.
+        self.set(What::Expiry, now.checked_add(lifetime));
+        if !self.waits.ping.is_zero() {
+            let first = self.waits.ping.mul_f64(first_ping.clamp(0.0, 1.0));
+            self.set(What::Ping, Some(now + first));
+        }
+    }
+
+    /// Something came from the client: it is there.
+    pub(super) fn heard(&mut self) {
+        self.set(What::Answer, None);
+    }
+
+    /// A ping has left for the network, not just for the queue: on a slow line that takes its time.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        if self.reading && self.at[What::Answer as usize].is_none() {
+            self.set(What::Answer, Some(now + self.waits.answer));
+        }
+    }
+
+    /// Whether what the client says is listened to. While it is not, an answer cannot be missed.
+    pub(super) fn reading(&mut self, reading: bool) {
+        self.reading = reading;
+        if !reading {
+            self.set(What::Answer, None);
+        }
+    }
+
+    /// The socket took bytes, or bytes began to wait for it; `waiting` says whether some still do.
+    pub(super) fn wrote(&mut self, now: Instant, waiting: bool) {
+        self.set(What::Stall, waiting.then(|| now + self.waits.stall));
+    }
+
+    /// Bytes wait: since now, unless some waited before.
+    pub(super) fn waiting(&mut self, now: Instant) {
+        if self.at[What::Stall as usize].is_none() {
+            self.wrote(now, true);
+        }
+    }
+
+    fn set(&mut self, what: What, at: Option<Instant>) {
+        self.at[what as usize] = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn ready(now: Instant) -> Timers {
+        let mut timers = Timers::new(Waits::default(), now);
+        timers.initialised(now);
+        timers.acknowledged(now, 3600 * SECOND, 0.5);
+        timers
+    }
+
+    #[test]
+    fn init_is_waited_for_ten_seconds() {
+        let now = Instant::now();
+        let mut timers = Timers::new(Waits::default(), now);
+        assert_eq!(timers.next(), Some(now + 10 * SECOND));
+        assert_eq!(timers.due(now + 9 * SECOND), None);
+        let due = timers.due(now + 10 * SECOND);
+        assert_eq!(due, Some(Due::Close(Close::INIT_TIMEOUT)));
+        assert_eq!(timers.due(now + 10 * SECOND), None);
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_checked_is_no_init_timeout() {
+        let now = Instant::now();
+        let mut timers = Timers::new(Waits::default(), now);
+        timers.initialised(now + 9 * SECOND);
+        assert_eq!(timers.due(now + 18 * SECOND), None);
+        let due = timers.due(now + 19 * SECOND);
+        assert_eq!(due, Some(Due::Close(Close::CANNOT_AUTHENTICATE)));
+    }
+
+    #[test]
+    fn the_first_ping_is_within_the_interval_and_the_next_one_an_interval_later() {
+        let now = Instant::now();
+        let mut timers = ready(now);
+        let first = now + Duration::from_millis(12_500);
+        assert_eq!(timers.next(), Some(first));
+        assert_eq!(timers.due(first), Some(Due::Ping));
+        assert_eq!(timers.next(), Some(first + 25 * SECOND));
+    }
+
+    #[test]
+    fn silence_after_a_ping_closes_and_any_message_breaks_it() {
+        let now = Instant::now();
+        let mut timers = ready(now);
+        timers.pinged(now);
+        timers.heard();
+        assert_eq!(timers.due(now + 10 * SECOND), None);
+        timers.pinged(now);
+        timers.pinged(now + 9 * SECOND);
+        let due = timers.due(now + 10 * SECOND);
+        assert_eq!(due, Some(Due::Close(Close::SILENT)));
+    }
+
+    #[test]
+    fn nobody_is_silent_whom_nobody_listens_to() {
+        let now = Instant::now();
+        let mut timers = ready(now);
+        timers.pinged(now);
+        timers.reading(false);
+        timers.pinged(now);
+        assert_eq!(timers.due(now + 11 * SECOND), None);
+    }
+
+    #[test]
+    fn a_socket_that_takes_nothing_for_ten_seconds_is_too_slow() {
+        let now = Instant::now();
+        let mut timers = ready(now);
+        timers.waiting(now);
+        timers.waiting(now + 9 * SECOND);
+        timers.wrote(now + 9 * SECOND, true);
+        assert_eq!(timers.due(now + 10 * SECOND), None);
+        let mut emptied = ready(now);
+        emptied.waiting(now);
+        emptied.wrote(now, false);
+        assert_eq!(emptied.due(now + 11 * SECOND), None);
+        let due = timers.due(now + 19 * SECOND);
+        assert_eq!(due, Some(Due::Close(Close::TOO_SLOW)));
+    }
+
+    #[test]
+    fn a_token_expires_and_an_endless_one_does_not() {
+        let now = Instant::now();
+        let mut timers = ready(now);
+        let due = timers.due(now + 3600 * SECOND);
+        assert_eq!(due, Some(Due::Close(Close::TOKEN_EXPIRED)));
+        let mut endless = Timers::new(Waits::default(), now);
+        endless.acknowledged(now, Duration::MAX, 0.0);
+        assert_eq!(endless.at[What::Expiry as usize], None);
+    }
+}

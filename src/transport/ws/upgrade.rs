@@ -1,0 +1,199 @@
+//! The HTTP request that opens a socket: origin, subprotocol, handshake.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tungstenite::Error;
+use tungstenite::error::ProtocolError;
+use tungstenite::handshake::server::create_response_with_body;
+
+use super::census::Census;
+use super::message::bearer;
+use super::socket::Socket;
+use super::wire::Wire;
+use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
+use crate::transport::drain::Drain;
+
+/// How sockets are served.
+#[derive(Clone)]
+pub struct Settings {
+    /// How long is waited for what.
+    pub waits: Waits,
+    /// How much a connection may have going at once.
+    pub at_once: AtOnce,
+    /// Sockets of one viewer; 0 is no limit.
+    pub connections_per_user: usize,
+    /// Whether a page of this origin may open a socket: browsers send cookies and reach inner networks across origins.
+    pub origin_allowed: Arc<dyn Fn(&HeaderMap) -> bool + Send + Sync>,
+}
+
+/// Where sockets are opened. One for the whole server.
+pub struct Endpoint<A: Api> {
+    pub(super) api: Arc<A>,
+    pub(super) settings: Settings,
+    pub(super) census: Arc<Census>,
+    pub(super) drain: Drain,
+}
+
+/// What a socket runs on.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl<A: Api> Endpoint<A> {
+    /// Sockets belong to `drain`: once it has begun, upgrades are refused and sockets leave one after the other.
+    pub fn new(api: Arc<A>, settings: Settings, drain: Drain) -> Arc<Self> {
+        Arc::new(Self {
+            api,
+            settings,
+            census: Arc::default(),
+            drain,
+        })
+    }
+
+    /// Answers an upgrade request: 101, or 400 (no WebSocket handshake), 403 (origin), 426 (version), 503 (stopping).
+    /// A subprotocol that is not spoken here is told by close code 4406, which clients see, unlike an HTTP status.
+    pub fn upgrade(self: &Arc<Self>, mut request: Request) -> Response {
+        if !(self.settings.origin_allowed)(request.headers()) {
+            return (
+                StatusCode::FORBIDDEN,
+                "this origin may not open a WebSocket",
+            )
+                .into_response();
+        }
+        if self.drain.has_begun() {
+            return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping").into_response();
+        }
+        let mut response = match create_response_with_body(&request, Body::empty) {
+            Ok(response) => response,
+            Err(error) => return refused(&error),
+        };
+        let chosen = choose(request.headers());
+        if let Some(name) = chosen.name() {
+            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        let token = header_token(request.headers());
+        let upgrade = hyper::upgrade::on(&mut request);
+        let endpoint = self.clone();
+        self.drain.spawn(async move {
+            // The client may go away in the middle of the handshake.
+            let Ok(upgraded) = upgrade.await else { return };
+            // Without hyper's own buffer, which would live as long as the socket.
+            let (io, early): (Box<dyn Stream>, Bytes) =
+                match downcast::<TokioIo<TcpStream>>(upgraded) {
+                    Ok(parts) => (Box::new(parts.io.into_inner()), parts.read_buf),
+                    Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
+                };
+            let wire = Wire::new(io, &early, INIT_BYTES_MAX);
+            match chosen {
+                Subprotocol::Spoken => Socket::new(endpoint, token).serve(wire).await,
+                Subprotocol::Foreign(_) => wire.close(Close::SUBPROTOCOL).await,
+            }
+        });
+        response
+    }
+}
+
+fn refused(error: &Error) -> Response {
+    match error {
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => (
+            StatusCode::UPGRADE_REQUIRED,
+            [(SEC_WEBSOCKET_VERSION, "13")],
+            "WebSocket version 13 is spoken here",
+        )
+            .into_response(),
+        _ => (StatusCode::BAD_REQUEST, "not a WebSocket handshake").into_response(),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Subprotocol {
+    /// The client offered ours.
+    Spoken,
+    /// The client offered others (the first of them), or none. Browsers drop a socket whose server chose none of what
+    /// they offered, and never show its close code: so one is chosen, and refused.
+    Foreign(Option<HeaderValue>),
+}
+
+impl Subprotocol {
+    fn name(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Spoken => Some(HeaderValue::from_static(SUBPROTOCOL)),
+            Self::Foreign(first) => first.clone(),
+        }
+    }
+}
+
+/// Ours, wherever it stands among the offers and over however many header lines they are spread.
+fn choose(headers: &HeaderMap) -> Subprotocol {
+    let offers = || {
+        headers
+            .get_all(SEC_WEBSOCKET_PROTOCOL)
+            .iter()
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|offer| !offer.is_empty())
+    };
+    if offers().any(|offer| offer == SUBPROTOCOL.as_bytes()) {
+        return Subprotocol::Spoken;
+    }
+    Subprotocol::Foreign(
+        offers()
+            .next()
+            .and_then(|offer| HeaderValue::from_bytes(offer).ok()),
+    )
+}
+
+fn header_token(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    bearer(text).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(line));
+        }
+        headers
+    }
+
+    #[test]
+    fn ours_is_chosen_wherever_it_stands() {
+        for lines in [
+            &["graphql-transport-ws"][..],
+            &["graphql-ws, graphql-transport-ws"],
+            &["graphql-transport-ws,graphql-ws"],
+            &["graphql-ws", "graphql-transport-ws"],
+        ] {
+            assert_eq!(choose(&headers(lines)), Subprotocol::Spoken, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_foreign() {
+        let first = |lines| match choose(&headers(lines)) {
+            Subprotocol::Foreign(first) => first,
+            Subprotocol::Spoken => panic!("{lines:?}"),
+        };
+        assert_eq!(first(&["graphql-ws"]).unwrap(), "graphql-ws");
+        assert_eq!(first(&[" , soap ,graphql-ws"]).unwrap(), "soap");
+        assert_eq!(
+            first(&["Graphql-Transport-Ws"]).unwrap(),
+            "Graphql-Transport-Ws"
+        );
+        assert_eq!(first(&[]), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! What one socket has running: checks of tokens, queries, mutations, plans.
+//!
+//! Mutations reach the writer in the order in which they came: each is polled once before the next message is looked at,
+//! and one with several root fields, whose commands follow one another, holds back those after it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{AbortHandle, BoxFuture, abortable};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+
+use super::{Api, Start, Ticket, frame};
+use crate::auth::Viewer;
+use crate::document::Prepared;
+use crate::error::Error;
+
+/// Something has come to its end.
+pub(super) enum Done<A: Api> {
+    /// The token was checked.
+    Authenticated(Result<Viewer, Error>),
+    /// A query or mutation was executed (its response), or could not be (errors).
+    Answered(Start, Result<String, String>),
+    /// A subscription was planned (or errors).
+    Planned(Start, Result<A::Plan, String>),
+    /// It was stopped.
+    Stopped,
+}
+
+/// A deadline for each operation: design.md, request timeout.
+const OPERATION: Duration = Duration::from_secs(10);
+
+type Running<A> = BoxFuture<'static, Done<A>>;
+
+struct Mutation {
+    start: Start,
+    prepared: Prepared,
+    viewer: Arc<Viewer>,
+}
+
+/// The futures of one socket.
+pub(super) struct Work<A: Api> {
+    api: Arc<A>,
+    running: FuturesUnordered<Running<A>>,
+    stops: HashMap<Ticket, AbortHandle>,
+    mutations: HashSet<Ticket>,
+    barrier: Option<Ticket>,
+    behind: VecDeque<Mutation>,
+}
+
+impl<A: Api> Work<A> {
+    /// None yet.
+    pub(super) fn new(api: Arc<A>) -> Self {
+        Self {
+            api,
+            running: FuturesUnordered::new(),
+            stops: HashMap::new(),
+            mutations: HashSet::new(),
+            barrier: None,
+            behind: VecDeque::new(),
+        }
+    }
+
+    /// The next thing that comes to its end; waits for ever when nothing runs.
+    pub(super) async fn next(&mut self) -> Done<A> {
+        if self.running.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        self.running.next().await.unwrap_or(Done::Stopped)
+    }
+
+    /// Whether mutations are under way.
+    pub(super) fn mutates(&self) -> bool {
+        !self.mutations.is_empty()
+    }
+
+    /// Checks a token.
+    pub(super) fn authenticate(&mut self, token: String) {
+        let api = self.api.clone();
+        let check = async move { Done::Authenticated(api.authenticate(&token).await) };
+        self.running.push(check.boxed());
+    }
+
+    /// Executes a query, beside whatever else runs.
+    pub(super) fn query(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
+        let (api, ticket) = (self.api.clone(), start.ticket);
+        let query = async move {
+            let response = guarded(api.execute(prepared, viewer)).await;
+            Done::Answered(start, response)
+        };
+        self.stoppable(ticket, query);
+    }
+
+    /// Plans a subscription.
+    pub(super) fn plan(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
+        let (api, ticket) = (self.api.clone(), start.ticket);
+        let plan = async move {
+            let plan = guarded(api.plan(prepared, viewer)).await;
+            Done::Planned(start, plan.and_then(|plan| plan))
+        };
+        self.stoppable(ticket, plan);
+    }
+
+    /// Executes a mutation, after those that came before.
+    pub(super) fn mutate(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
+        self.mutations.insert(start.ticket);
+        self.behind.push_back(Mutation {
+            start,
+            prepared,
+            viewer,
+        });
+        self.advance();
+    }
+
+    /// The client wants no more of this. A mutation that has begun is finished all the same: half of it may be done.
+    pub(super) fn stop(&mut self, ticket: Ticket) {
+        if let Some(stop) = self.stops.remove(&ticket) {
+            stop.abort();
+        }
+        let behind = self.behind.len();
+        self.behind
+            .retain(|mutation| mutation.start.ticket != ticket);
+        if self.behind.len() < behind {
+            self.mutations.remove(&ticket);
+        }
+    }
+
+    /// To be told of each end.
+    pub(super) fn finished(&mut self, ticket: Ticket) {
+        self.stops.remove(&ticket);
+        self.mutations.remove(&ticket);
+        if self.barrier == Some(ticket) {
+            self.barrier = None;
+            self.advance();
+        }
+    }
+
+    fn stoppable(&mut self, ticket: Ticket, work: impl Future<Output = Done<A>> + Send + 'static) {
+        let (work, stop) = abortable(work);
+        self.stops.insert(ticket, stop);
+        self.running
+            .push(work.map(|done| done.unwrap_or(Done::Stopped)).boxed());
+    }
+
+    fn advance(&mut self) {
+        while self.barrier.is_none()
+            && let Some(mutation) = self.behind.pop_front()
+        {
+            self.begin(mutation);
+        }
+    }
+
+    fn begin(&mut self, mutation: Mutation) {
+        let Mutation {
+            start,
+            prepared,
+            viewer,
+        } = mutation;
+        if prepared.root_fields > 1 {
+            self.barrier = Some(start.ticket);
+        }
+        let api = self.api.clone();
+        // Tokio's budget must not make the first poll wait: another's would reach the writer first.
+        let mut mutation: Running<A> = tokio::task::unconstrained(async move {
+            let response = guarded(api.execute(prepared, viewer)).await;
+            Done::Answered(start, response)
+        })
+        .boxed();
+        self.running.push(match (&mut mutation).now_or_never() {
+            Some(done) => std::future::ready(done).boxed(),
+            // What is pushed is polled again, and leaves a waker that wakes.
+            None => mutation,
+        });
+    }
+}
+
+/// Runs an operation under a deadline. A panic of one is not the end of the others on its socket.
+async fn guarded<T>(work: impl Future<Output = T> + Send) -> Result<T, String> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    match tokio::time::timeout(OPERATION, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => {
+            tracing::error!("an operation panicked");
+            Err(frame::errors(&Error::Internal))
+        }
+        Err(_) => Err(frame::errors(&Error::TimedOut)),
+    }
+}
