@@ -5,6 +5,8 @@ mod batch;
 mod retention;
 mod ring;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use batch::Batch;
