@@ -58,10 +58,10 @@ function address(child) {
     const timer = setTimeout(() => reject(new Error(`no address within ${START_MS} ms:\n${said}`)), START_MS)
     const read = chunk => {
       said += chunk
-      const found = /http:\/\/127\.0\.0\.1:\d+(?=\D)/.exec(said)
+      const found = /127\.0\.0\.1:[1-9]\d*(?=\D)/.exec(said)
       if (!found) return
       clearTimeout(timer)
-      resolve(found[0])
+      resolve(`http://${found[0]}`)
     }
     child.stdout.on('data', read)
     child.stderr.on('data', read)
