@@ -110,14 +110,17 @@ impl Inner {
     }
 
     /// The answer as the specification wants it.
-    fn finish(&self, prepared: &Prepared, response: Response) -> Result<Response, Rejection> {
+    fn finish(&self, prepared: &Prepared, mut response: Response) -> Result<Response, Rejection> {
         if response.errors.is_empty() {
+            // The library makes null of an object with all its fields skipped; the root is never null without an error.
+            if response.data == Value::Null {
+                response.data = Value::Object(Default::default());
+            }
             return Ok(response);
         }
         if errors::before_execution(&response) {
             return Err(errors::refusal(response.errors));
         }
-        let mut response = response;
         for error in &mut response.errors {
             errors::clean(error);
         }

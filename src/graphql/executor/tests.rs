@@ -254,6 +254,14 @@ async fn fragments_aliases_and_conditions_are_followed() {
 }
 
 #[tokio::test]
+async fn a_root_with_everything_skipped_is_empty_and_not_null() {
+    let (data, _) = Bench::new()
+        .answer("{ thing @skip(if: true) { id } }")
+        .await;
+    assert_eq!(data, "{}");
+}
+
+#[tokio::test]
 async fn an_object_behind_an_interface_is_recognised() {
     let bench = Bench::new();
     let text = "{ nodes { ... on Thing { nullable late } ... on Other { id } } }";

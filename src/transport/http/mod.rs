@@ -27,9 +27,10 @@ mod reply;
 mod tests;
 
 pub use admission::{Admit, Door, bearer};
-pub use origin::{Origins, origin_allowed};
+pub use origin::origin_allowed;
 
 use crate::auth::Viewer;
+use crate::config::AllowedOrigins;
 use crate::document::{Documents, Params, Prepared};
 use crate::graphql::executor::Executor;
 use media::Media;
@@ -48,7 +49,7 @@ pub struct Http {
     /// Lets viewers in.
     pub admit: Arc<dyn Admit>,
     /// Which other sites' scripts may call.
-    pub origins: Arc<Origins>,
+    pub origins: Arc<AllowedOrigins>,
     /// From the head of the request to the answer. What a mutation has handed to the writer goes on after it.
     pub timeout: Duration,
     /// A browser that opens the API's address is shown the playground instead.

