@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
         let Some(possible) = self.shape.possible(promised) else {
             return self.object(fields, promised, sets, path);
         };
-        // What the object is was not kept: it is one whose selected fields are all there or have failed.
+        // What the object is was not kept: it is one whose selected fields are all there or have failed, and no others.
         let ty = possible
             .iter()
             .filter(|ty| self.could_be(&fields, ty, sets, path))
@@ -153,21 +153,18 @@ impl<'a> Walk<'a> {
         fields: &Object,
         ty: &str,
         sets: &[&'a SelectionSet],
-        path: &mut Vec<PathSegment>,
+        path: &[PathSegment],
     ) -> bool {
         let groups = self.groups(ty, sets);
-        let is_known = |key: &Name| groups.iter().any(|group| group.key == key);
-        let is_told = |group: &Group<'_>| match fields.get(group.key) {
-            Some(Value::String(told)) if group.name == "__typename" => told == ty,
-            Some(_) => true,
-            None => {
-                path.push(PathSegment::Field(group.key.to_string()));
-                let failed = self.errors.iter().any(|error| error.path.starts_with(path));
-                path.pop();
-                failed
-            }
-        };
-        fields.keys().all(is_known) && groups.iter().all(is_told)
+        let has = |key: &str| groups.iter().any(|group| group.key == key);
+        let failed: Vec<&str> = self.failed_fields(path).collect();
+        fields.keys().all(|key| has(key))
+            && failed.iter().all(|key| has(key))
+            && groups.iter().all(|group| match fields.get(group.key) {
+                Some(Value::String(told)) if group.name == "__typename" => told == ty,
+                Some(_) => true,
+                None => failed.contains(&group.key.as_str()),
+            })
     }
 
     /// The fields selected on an object, in order, those with one response key together (CollectFields).
@@ -210,9 +207,17 @@ impl<'a> Walk<'a> {
     }
 
     fn failed_below(&self, path: &[PathSegment]) -> bool {
-        let is_below =
-            |error: &ServerError| error.path.len() > path.len() && error.path.starts_with(path);
-        self.errors.iter().any(is_below)
+        self.failed_fields(path).next().is_some()
+    }
+
+    /// The fields of the object at a path in or under which something failed.
+    fn failed_fields(&self, path: &[PathSegment]) -> impl Iterator<Item = &str> {
+        self.errors.iter().filter_map(move |error| {
+            match error.path.strip_prefix(path)?.first()? {
+                PathSegment::Field(key) => Some(key.as_str()),
+                PathSegment::Index(_) => None,
+            }
+        })
     }
 }
 

@@ -56,7 +56,10 @@ impl Thing {
         tokio::task::yield_now().await;
         2
     }
-    async fn nullable(&self) -> Option<Result<i32, FieldError>> {
+    async fn nullable(&self) -> Result<Option<i32>, FieldError> {
+        Err(forbidden())
+    }
+    async fn inner(&self) -> Option<Result<i32, FieldError>> {
         Some(Err(forbidden()))
     }
     async fn required(&self) -> Result<i32, FieldError> {
@@ -199,13 +202,13 @@ fn code(error: &async_graphql::ServerError) -> String {
 #[tokio::test]
 async fn a_nullable_field_that_fails_is_null_in_its_place() {
     let (data, codes) = Bench::new()
-        .answer("{ thing { late nullable id } nothing { id } }")
+        .answer("{ thing { late nullable inner id } nothing { id } }")
         .await;
     assert_eq!(
         data,
-        r#"{"thing":{"late":2,"nullable":null,"id":1},"nothing":null}"#
+        r#"{"thing":{"late":2,"nullable":null,"inner":null,"id":1},"nothing":null}"#
     );
-    assert_eq!(codes, ["FORBIDDEN"]);
+    assert_eq!(codes, ["FORBIDDEN", "FORBIDDEN"]);
 }
 
 #[tokio::test]
