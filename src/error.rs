@@ -133,6 +133,16 @@ pub enum Error {
         RoomName::MAX_CHARS
     )]
     BadRoomName,
+    /// More than a page may hold, or less than nothing.
+    #[error("{field} is {asked}; it is 0 to {limit}")]
+    BadPageSize {
+        /// `first` or `last`.
+        field: &'static str,
+        /// What was asked for.
+        asked: i32,
+        /// The most that a page may hold.
+        limit: usize,
+    },
     /// Anything else that is wrong with an argument.
     #[error("{field}: {why}")]
     BadInput {
@@ -200,6 +210,7 @@ impl Error {
             | Self::BodyBlank
             | Self::DataTooLong { .. }
             | Self::BadRoomName
+            | Self::BadPageSize { .. }
             | Self::BadInput { .. } => Code::BadUserInput,
             Self::Conflict { .. } => Code::Conflict,
             Self::RateLimited { .. } | Self::TooManyAtOnce { .. } => Code::RateLimited,
@@ -215,10 +226,23 @@ impl Error {
             Self::NotUuid { field }
             | Self::BadUserId { field }
             | Self::BadCursor { field }
+            | Self::BadPageSize { field, .. }
             | Self::BadInput { field, .. } => Some(field),
             Self::BodyTooLong { .. } | Self::BodyBlank => Some("body"),
             Self::DataTooLong { .. } => Some("data"),
             Self::BadRoomName => Some("name"),
+            _ => None,
+        }
+    }
+
+    /// The limit that was passed, where one was.
+    pub fn limit(&self) -> Option<usize> {
+        match self {
+            Self::BadUserId { .. } => Some(UserId::MAX_BYTES),
+            Self::BodyTooLong { .. } => Some(MessageBody::MAX_BYTES),
+            Self::DataTooLong { .. } => Some(Data::MAX_BYTES),
+            Self::BadRoomName => Some(RoomName::MAX_CHARS),
+            Self::BadPageSize { limit, .. } => Some(*limit),
             _ => None,
         }
     }

@@ -1,0 +1,150 @@
+//! Reads of one request, gathered so that a page of things takes as many statements as one thing.
+//!
+//! They live in the request's data. Where there are none - a payload rendered for many - a read stands alone.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::Context;
+
+use super::asking::{store, viewer};
+use super::gather::Gather;
+use crate::error::Error;
+use crate::model::{Member, Message, MessageId, Room, RoomId, Seq, Visibility};
+use crate::store::{MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView, StoreError};
+
+type Messages = Arc<Page<Arc<Message>>>;
+type Members = Arc<Page<Arc<Member>>>;
+type Rooms = Arc<Page<Arc<Room>>>;
+
+/// A request's loaders.
+#[derive(Default)]
+pub struct Loaders {
+    messages: Gather<MessageId, Arc<Message>>,
+    message_pages: Gather<(RoomId, PageArgs<Seq>), Messages>,
+    member_pages: Gather<(RoomId, PageArgs<MemberKey>), Members>,
+    room_pages: Gather<(RoomList, PageArgs<RoomKey>), Rooms>,
+    /// As the request's viewer stands to them: the only ones that depend on who asks.
+    views: Gather<RoomId, RoomView>,
+}
+
+fn loaders<'a>(ctx: &Context<'a>, alone: &'a Loaders) -> &'a Loaders {
+    ctx.data_opt::<Loaders>().unwrap_or(alone)
+}
+
+/// A message, whoever asks: the caller has seen to it that the viewer may read its room.
+pub(super) async fn message(
+    ctx: &Context<'_>,
+    id: MessageId,
+) -> Result<Option<Arc<Message>>, Error> {
+    let store = store(ctx)?;
+    let alone = Loaders::default();
+    let read = |ids: Vec<MessageId>| async move {
+        let found = store.messages(&ids).await?;
+        Ok(found.into_iter().map(|it| (it.id, it)).collect())
+    };
+    loaders(ctx, &alone).messages.load(id, read).await
+}
+
+/// A room as the viewer stands to it, whether it may read it or not.
+pub(super) async fn view(ctx: &Context<'_>, id: RoomId) -> Result<Option<RoomView>, Error> {
+    let (store, viewer) = (store(ctx)?, &viewer(ctx)?.user.id);
+    let alone = Loaders::default();
+    let read = |ids: Vec<RoomId>| async move {
+        let found = store.rooms(viewer, &ids).await?;
+        Ok(found.into_iter().map(|it| (it.room.id, it)).collect())
+    };
+    loaders(ctx, &alone).views.load(id, read).await
+}
+
+/// A room that the viewer may read; `None` for one that is absent or hidden.
+pub(super) async fn readable(ctx: &Context<'_>, id: RoomId) -> Result<Option<Arc<Room>>, Error> {
+    let view = view(ctx, id).await?;
+    let readable = |view: &RoomView| {
+        let shown = view.role.is_some() || view.room.visibility == Visibility::Public;
+        shown && !view.room.deleted
+    };
+    Ok(view.filter(readable).map(|view| view.room))
+}
+
+/// A page of a room's messages.
+pub(super) async fn messages(
+    ctx: &Context<'_>,
+    room: RoomId,
+    args: PageArgs<Seq>,
+) -> Result<Messages, Error> {
+    let store = store(ctx)?;
+    let alone = Loaders::default();
+    let read = |keys| async move {
+        let mut found = HashMap::new();
+        for (args, rooms) in by_args(keys) {
+            let pages = store.message_pages(&rooms, &args).await?;
+            found.extend(keyed(rooms, args, pages));
+        }
+        Ok(found)
+    };
+    let page = loaders(ctx, &alone).message_pages.load((room, args), read);
+    page.await?.ok_or(Error::Internal)
+}
+
+/// A page of a room's members.
+pub(super) async fn members(
+    ctx: &Context<'_>,
+    room: RoomId,
+    args: PageArgs<MemberKey>,
+) -> Result<Members, Error> {
+    let store = store(ctx)?;
+    let alone = Loaders::default();
+    let read = |keys| async move {
+        let mut found = HashMap::new();
+        for (args, rooms) in by_args(keys) {
+            let pages = store.member_pages(&rooms, &args).await?;
+            found.extend(keyed(rooms, args, pages));
+        }
+        Ok(found)
+    };
+    let page = loaders(ctx, &alone).member_pages.load((room, args), read);
+    page.await?.ok_or(Error::Internal)
+}
+
+/// A page of a list of rooms. Each list is a statement of its own; the same list twice is one.
+pub(super) async fn rooms(
+    ctx: &Context<'_>,
+    list: RoomList,
+    args: PageArgs<RoomKey>,
+) -> Result<Rooms, Error> {
+    let store = store(ctx)?;
+    let alone = Loaders::default();
+    let read = |keys: Vec<(RoomList, PageArgs<RoomKey>)>| async move {
+        let mut found = HashMap::new();
+        for (list, args) in keys {
+            let page = Arc::new(store.room_page(&list, &args).await?);
+            found.insert((list, args), page);
+        }
+        Ok::<_, StoreError>(found)
+    };
+    let page = loaders(ctx, &alone).room_pages.load((list, args), read);
+    page.await?.ok_or(Error::Internal)
+}
+
+/// The rooms of which the same piece is wanted: one statement each.
+fn by_args<K: Eq + Hash>(keys: Vec<(RoomId, PageArgs<K>)>) -> HashMap<PageArgs<K>, Vec<RoomId>> {
+    let mut groups: HashMap<_, Vec<_>> = HashMap::new();
+    for (room, args) in keys {
+        groups.entry(args).or_default().push(room);
+    }
+    groups
+}
+
+type Keyed<K, T> = ((RoomId, PageArgs<K>), Arc<Page<T>>);
+
+fn keyed<K: Clone, T>(
+    rooms: Vec<RoomId>,
+    args: PageArgs<K>,
+    pages: Vec<Page<T>>,
+) -> impl Iterator<Item = Keyed<K, T>> {
+    let pages = pages.into_iter().map(Arc::new);
+    let keys = rooms.into_iter().map(move |room| (room, args.clone()));
+    keys.zip(pages)
+}

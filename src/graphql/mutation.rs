@@ -1,0 +1,165 @@
+//! `Mutation`.
+//!
+//! No resolver awaits anything before its command: a socket keeps its mutations in order by polling each once, which
+//! hands the command to the writer.
+
+use async_graphql::{Context, Object};
+
+use super::asking::{deps, viewer};
+use super::error::Result;
+use super::input::{
+    AddMemberInput, CreateRoomInput, DeleteMessageInput, DeleteRoomInput, EditMessageInput,
+    JoinRoomInput, LeaveRoomInput, RemoveMemberInput, SendMessageInput, UpdateRoomInput,
+};
+use super::member::RoomMember;
+use super::message::Message;
+use super::payload::{
+    AddMemberPayload, CreateRoomPayload, DeleteMessagePayload, DeleteRoomPayload,
+    EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, RemoveMemberPayload, SendMessagePayload,
+    UpdateRoomPayload,
+};
+use super::room::Room;
+use crate::auth::Viewer;
+use crate::chat::Chat;
+use crate::error::Error;
+use crate::model::{MessageId, Role, RoomId, UserId};
+
+/// Each is null when it failed, so that one failure does not hide what the others in its document have done.
+pub struct Mutation;
+
+/// Each is null when it failed, so that one failure does not hide what the others in its document have done.
+#[Object]
+impl Mutation {
+    /// The viewer becomes its owner. The same id twice is one room.
+    async fn create_room(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The room.")] input: CreateRoomInput,
+    ) -> Result<Option<CreateRoomPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let room = chat.create_room(by, input.parsed()?).await?;
+        let room = Room::new(room);
+        Ok(Some(CreateRoomPayload { room }))
+    }
+
+    /// Owners only. Null leaves a thing as it is.
+    async fn update_room(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: UpdateRoomInput,
+    ) -> Result<Option<UpdateRoomPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let room = chat.update_room(by, input.parsed()?).await?;
+        let room = Room::new(room);
+        Ok(Some(UpdateRoomPayload { room }))
+    }
+
+    /// Owners only. The room and its messages are gone for good; everyone in it gets AccessRevoked.
+    async fn delete_room(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which room.")] input: DeleteRoomInput,
+    ) -> Result<Option<DeleteRoomPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let id = RoomId::parse("roomId", &input.room_id)?;
+        chat.delete_room(by, id).await?;
+        let room_id = input.room_id;
+        Ok(Some(DeleteRoomPayload { room_id }))
+    }
+
+    /// A public room can be joined by anyone whom no owner has removed; a private one only through addMember. Who comes
+    /// back has the role it left with.
+    async fn join_room(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which room.")] input: JoinRoomInput,
+    ) -> Result<Option<JoinRoomPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let id = RoomId::parse("roomId", &input.room_id)?;
+        let room = Room::new(chat.join_room(by, id).await?);
+        Ok(Some(JoinRoomPayload { room }))
+    }
+
+    /// CONFLICT for the last owner while others are there.
+    async fn leave_room(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which room.")] input: LeaveRoomInput,
+    ) -> Result<Option<LeaveRoomPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let id = RoomId::parse("roomId", &input.room_id)?;
+        chat.leave_room(by, id).await?;
+        let room_id = input.room_id;
+        Ok(Some(LeaveRoomPayload { room_id }))
+    }
+
+    /// Owners only. For a member already there: sets the role. CONFLICT when no owner would be left.
+    async fn add_member(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who, and where.")] input: AddMemberInput,
+    ) -> Result<Option<AddMemberPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let id = RoomId::parse("roomId", &input.room_id)?;
+        let user = UserId::parse("userId", &input.user_id)?;
+        let role = input.role.map(Role::from);
+        let (room, member) = chat.add_member(by, id, user, role).await?;
+        let (room, member) = (Room::new(room), RoomMember(member));
+        Ok(Some(AddMemberPayload { room, member }))
+    }
+
+    /// Owners only. Only addMember lets them in again, also where the room is public.
+    async fn remove_member(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who, and from where.")] input: RemoveMemberInput,
+    ) -> Result<Option<RemoveMemberPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let id = RoomId::parse("roomId", &input.room_id)?;
+        let user = UserId::parse("userId", &input.user_id)?;
+        let (room, member) = chat.remove_member(by, id, user).await?;
+        let (room, member_id) = (Room::new(room), member.to_string().into());
+        Ok(Some(RemoveMemberPayload { room, member_id }))
+    }
+
+    /// Sending the same id twice is sending once. Joins a public room.
+    async fn send_message(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The message.")] input: SendMessageInput,
+    ) -> Result<Option<SendMessagePayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let sent = chat.send_message(by, input.parsed()?).await?;
+        let message = Message::new(sent.message, Some(sent.room));
+        let duplicate = sent.duplicate;
+        Ok(Some(SendMessagePayload { message, duplicate }))
+    }
+
+    /// By its author. The same edit said twice is one edit.
+    async fn edit_message(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: EditMessageInput,
+    ) -> Result<Option<EditMessagePayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let message = chat.edit_message(by, input.parsed()?).await?;
+        let message = Message::new(message, None);
+        Ok(Some(EditMessagePayload { message }))
+    }
+
+    /// By its author or an owner. Body and data are gone for good. Saying it twice is no error.
+    async fn delete_message(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which message.")] input: DeleteMessageInput,
+    ) -> Result<Option<DeleteMessagePayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let id = MessageId::parse("messageId", &input.message_id)?;
+        let message = Message::new(chat.delete_message(by, id).await?, None);
+        Ok(Some(DeleteMessagePayload { message }))
+    }
+}
+
+fn commanding<'a>(ctx: &Context<'a>) -> Result<(&'a Viewer, &'a Chat), Error> {
+    Ok((viewer(ctx)?, &deps(ctx)?.chat))
+}

@@ -1,0 +1,3 @@
+//! The schema as a whole: what it says, and what it answers over a real store.
+
+mod schema;
