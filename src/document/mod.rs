@@ -35,6 +35,7 @@ pub use shape::Shape;
 
 pub(crate) use rejection::coded;
 pub(crate) use root::included;
+pub(crate) use shape::Kind;
 
 use crate::error::Code;
 use cache::Cache;

@@ -42,6 +42,11 @@ pub(crate) struct FieldShape {
     pub(crate) ty: Type,
     /// It takes `first`.
     pub(crate) paged: bool,
+    /// It depends on who asks (`@perViewer`), here or in an interface or implementor of its type: an operation may select
+    /// through either, and the strictest counts.
+    pub(crate) per_viewer: bool,
+    /// Its arguments.
+    pub(crate) args: HashMap<String, Type>,
 }
 
 /// A field of an input object.
@@ -74,6 +79,7 @@ impl Shape {
                 TypeSystemDefinition::Directive(_) => {}
             }
         }
+        shape.share_marks();
         Ok(shape)
     }
 
@@ -160,6 +166,42 @@ impl Shape {
         self.types.insert(name.to_owned(), kind);
     }
 
+    /// Marks do not travel between an interface and its implementors by themselves. Up first, then down, so that a mark
+    /// reaches siblings too.
+    fn share_marks(&mut self) {
+        let pairs = |possible: &HashMap<String, HashSet<String>>| -> Vec<(String, String)> {
+            let pairs = possible.iter().flat_map(|(promised, objects)| {
+                objects
+                    .iter()
+                    .map(|object| (promised.clone(), object.clone()))
+            });
+            pairs.collect()
+        };
+        let pairs = pairs(&self.possible);
+        for (promised, object) in &pairs {
+            self.copy_marks(object, promised);
+        }
+        for (promised, object) in &pairs {
+            self.copy_marks(promised, object);
+        }
+    }
+
+    fn copy_marks(&mut self, from: &str, to: &str) {
+        let Some(Kind::Fields(fields)) = self.types.get(from) else {
+            return;
+        };
+        let marked = fields.iter().filter(|(_, field)| field.per_viewer);
+        let marked: Vec<String> = marked.map(|(name, _)| name.clone()).collect();
+        let Some(Kind::Fields(fields)) = self.types.get_mut(to) else {
+            return;
+        };
+        for name in marked {
+            if let Some(field) = fields.get_mut(&name) {
+                field.per_viewer = true;
+            }
+        }
+    }
+
     fn stands_for(&mut self, promised: &str, object: &str) {
         self.possible
             .entry(promised.to_owned())
@@ -175,8 +217,19 @@ fn fields(fields: Vec<Positioned<FieldDefinition>>) -> HashMap<String, FieldShap
             .arguments
             .iter()
             .any(|argument| argument.node.name.node == "first");
-        let ty = field.ty.node;
-        (field.name.node.to_string(), FieldShape { ty, paged })
+        let per_viewer = field
+            .directives
+            .iter()
+            .any(|directive| directive.node.name.node == *"perViewer");
+        let args = field.arguments.into_iter();
+        let args = args.map(|arg| (arg.node.name.node.to_string(), arg.node.ty.node));
+        let shape = FieldShape {
+            ty: field.ty.node,
+            paged,
+            per_viewer,
+            args: args.collect(),
+        };
+        (field.name.node.to_string(), shape)
     };
     fields.into_iter().map(shape).collect()
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Data, ObjectType, Request, Response, Schema, SubscriptionType, Value};
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 
 mod allowance;
 mod complete;
@@ -75,10 +76,7 @@ impl Executor {
         let inner = self.0.clone();
         async move {
             inner.admit(&prepared, viewer.as_deref())?;
-            let mut request = Request::new("").variables(prepared.variables.clone());
-            request.operation_name.clone_from(&prepared.operation_name);
-            request.data = (inner.equip)(viewer.as_ref());
-            request.set_parsed_query(prepared.document.as_ref().clone());
+            let request = request(&prepared, (inner.equip)(viewer.as_ref()));
             // A panic leaves nothing behind that others share: resolvers only read and send.
             let run = AssertUnwindSafe(inner.schema.run(request)).catch_unwind();
             match run.await {
@@ -90,6 +88,29 @@ impl Executor {
             }
         }
     }
+}
+
+impl Executor {
+    /// Runs a subscription's resolver with nothing in its context but `data`, and yields responses fit for clients. This is
+    /// how the hub plans subscriptions and renders their payloads.
+    pub fn stream(&self, prepared: Prepared, data: Data) -> BoxStream<'static, Response> {
+        let inner = self.0.clone();
+        let request = request(&prepared, data);
+        let responses = inner.schema.stream(request);
+        let finished = move |response| {
+            let finished = inner.finish(&prepared, response);
+            finished.unwrap_or_else(|refused| Response::from_errors(refused.errors))
+        };
+        responses.map(finished).boxed()
+    }
+}
+
+fn request(prepared: &Prepared, data: Data) -> Request {
+    let mut request = Request::new("").variables(prepared.variables.clone());
+    request.operation_name.clone_from(&prepared.operation_name);
+    request.data = data;
+    request.set_parsed_query(prepared.document.as_ref().clone());
+    request
 }
 
 impl Inner {
@@ -134,6 +155,7 @@ impl Inner {
 /// A schema, whatever its roots.
 trait Engine: Send + Sync {
     fn run(&self, request: Request) -> BoxFuture<'_, Response>;
+    fn stream(&self, request: Request) -> BoxStream<'static, Response>;
 }
 
 impl<Query, Mutation, Subscription> Engine for Schema<Query, Mutation, Subscription>
@@ -144,5 +166,9 @@ where
 {
     fn run(&self, request: Request) -> BoxFuture<'_, Response> {
         self.execute(request).boxed()
+    }
+
+    fn stream(&self, request: Request) -> BoxStream<'static, Response> {
+        self.execute_stream(request)
     }
 }
