@@ -1,20 +1,46 @@
 //! Who is *told*: rosters, fan-out workers, operations rendered once, catch-up.
 //!
 //! Knows neither sockets nor the schema: a transport gives it an [`Outbox`] to fill and an [`Envelope`] to dress payloads
-//! in; the schema's subscription resolvers write an [`Intent`] when an operation is planned and read a [`Feed`] when it
-//! is rendered.
+//! in; the schema's subscription resolvers write an [`Intent`] into an [`IntentSlot`] when an operation is planned and
+//! read a [`Feed`] when it is rendered. How it works is told in `docs/architecture.md`, section "Hub".
 
+mod cache;
+mod canonical;
+mod catch_up;
+mod core;
+mod line;
+mod operation;
+mod operations;
 mod outbox;
+mod payload;
+mod plan;
+mod position;
+mod roster;
+mod seats;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use async_graphql::{Data, Response};
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 
+pub use operation::Feed;
 pub use outbox::{Frame, Outbox};
+pub use plan::IntentSlot;
 
+use self::catch_up::{Asked, CatchUp};
+use self::core::{Core, Crew};
+use self::line::{Line, Place, Sub};
+use self::operation::Operation;
 use crate::auth::Viewer;
-use crate::document::Prepared;
-use crate::model::{Cursor, Event, Resync, RoomId, Scope};
+use crate::document::{Prepared, Shape};
+use crate::log::Tail;
+use crate::model::{Cursor, Event, Resync, RoomId, Scope, Seq};
+use crate::store::Store;
 
 /// What a subscription's root field asked for, coerced and authorised.
 #[derive(Clone, Debug)]
@@ -50,6 +76,18 @@ pub enum Item {
     },
 }
 
+impl Item {
+    /// Its place in the log.
+    pub fn cursor(&self) -> Cursor {
+        match self {
+            Self::Event(event) => event.cursor,
+            Self::CaughtUp(cursor) | Self::Resync { cursor, .. } | Self::Revoked { cursor, .. } => {
+                *cursor
+            }
+        }
+    }
+}
+
 /// How a transport dresses what the hub sends. Text only; a frame is `own` followed by the shared payload.
 pub trait Envelope: Send + Sync + 'static {
     /// What precedes each payload of a subscription, made once when it starts. For graphql-transport-ws:
@@ -61,60 +99,141 @@ pub trait Envelope: Send + Sync + 'static {
     fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Bytes;
 }
 
+/// Runs a subscription's resolver with this in its context and yields responses fit for clients: codes in the errors'
+/// extensions, no names of types of ours, and null where a non-null field failed (`graphql::executor::Executor::stream`).
+pub type Execute = Arc<dyn Fn(Prepared, Data) -> BoxStream<'static, Response> + Send + Sync>;
+
+/// What a hub works with.
+pub struct Setup {
+    /// Where what is no longer in the tail is read.
+    pub store: Arc<dyn Store>,
+    /// What is delivered.
+    pub tail: Arc<Tail>,
+    /// The schema.
+    pub execute: Execute,
+    /// The schema's shape, with its `@perViewer` marks.
+    pub shape: Arc<Shape>,
+    /// Threads; one a core is best.
+    pub workers: usize,
+}
+
 /// The hub. Cheap to clone.
 #[derive(Clone)]
-pub struct Hub {}
+pub struct Hub {
+    core: Arc<Core>,
+    crew: Arc<Crew>,
+}
 
 /// A subscription that may be started: what it asked for, and the operation that renders it.
-pub struct Plan {}
+pub struct Plan {
+    operation: Arc<Operation>,
+    intent: Intent,
+    /// The end of the log when it was asked for.
+    head: Seq,
+}
 
 impl Hub {
+    /// Starts the workers. To be called inside a tokio runtime; catch-ups run there.
+    ///
+    /// # Errors
+    /// No thread could be had.
+    pub fn start(setup: Setup) -> std::io::Result<Self> {
+        let workers = setup.workers;
+        let core = Arc::new(Core::new(setup));
+        let crew = Crew::start(&core, workers)?;
+        Ok(Self {
+            core,
+            crew: Arc::new(crew),
+        })
+    }
+
     /// Plans a subscription: validates, coerces, authorises, and finds the operation that it shares with others.
     ///
     /// # Errors
     /// A JSON array of GraphQL errors, for the protocol's `error` message.
-    pub async fn plan(&self, _prepared: Prepared, _viewer: Arc<Viewer>) -> Result<Plan, String> {
-        unimplemented!()
+    pub async fn plan(&self, prepared: Prepared, viewer: Arc<Viewer>) -> Result<Plan, String> {
+        plan::plan(&self.core, prepared, viewer).await
     }
 
     /// A new connection, on one worker for life.
     pub fn connect(
         &self,
-        _viewer: Arc<Viewer>,
-        _outbox: Arc<Outbox>,
-        _envelope: Arc<dyn Envelope>,
+        viewer: Arc<Viewer>,
+        outbox: Arc<Outbox>,
+        envelope: Arc<dyn Envelope>,
     ) -> Connection {
-        unimplemented!()
+        let (id, inbox) = self.crew.next();
+        let line = Line::new(id, viewer, outbox, envelope, inbox);
+        Connection {
+            core: self.core.clone(),
+            line: Arc::new(line),
+        }
     }
 
     /// The end of the log.
     pub fn head(&self) -> Cursor {
-        unimplemented!()
+        let head = self.core.tail.head();
+        self.core.store.epochs().cursor(head)
+    }
+
+    /// Ends all catch-ups and workers, and waits for them. Close the connections first.
+    pub async fn stop(&self) {
+        self.core.stop().await;
+        self.crew.stop().await;
     }
 }
 
+/// What the hub has to tell a transport, beside frames.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// The hub has ended this subscription by itself; its `error` frame is in the outbox.
+    Ended(Arc<str>),
+    /// Close the socket with this code and reason.
+    Close(u16, &'static str),
+}
+
 /// A connection's subscriptions. Dropping it ends them all.
-pub struct Connection {}
+pub struct Connection {
+    core: Arc<Core>,
+    line: Arc<Line>,
+}
 
 impl Connection {
     /// Starts a subscription from the later of `resume` and the plan's `after`, else from now. Frames go to the outbox.
-    pub fn subscribe(&self, _id: Arc<str>, _plan: Plan, _resume: Option<Cursor>) {
-        unimplemented!()
+    pub fn subscribe(&self, id: Arc<str>, plan: Plan, resume: Option<Cursor>) {
+        self.unsubscribe(&id);
+        let asked = Asked {
+            head: plan.head,
+            resume,
+            after: plan.intent.after,
+        };
+        let given = [resume, plan.intent.after].into_iter().flatten();
+        let later = given.max_by_key(|cursor| cursor.seq);
+        let place = later.map_or(Place::At(plan.head), Place::Asked);
+        let prefix = self.line.envelope.next_prefix(&id);
+        let sub = Arc::new(Sub::new(id, prefix, plan.operation, place));
+        self.line.add(sub.clone());
+        CatchUp::begin(&self.core, &self.line, sub, &plan.intent, asked);
     }
 
     /// Ends a subscription at the client's wish: nothing more of it enters the outbox once this returns.
-    pub fn unsubscribe(&self, _id: &str) {
-        unimplemented!()
+    pub fn unsubscribe(&self, id: &str) {
+        self.line.cancel(id);
     }
 
     /// Queues a ping with the positions of all durable subscriptions, behind everything those positions cover.
     pub fn ping(&self) {
-        unimplemented!()
+        self.line.post(|mail| mail.ping = true);
     }
 
-    /// The next id whose stream the hub has ended by itself (after its `error` frame was queued). `None` never comes
-    /// while the connection lives.
-    pub async fn ended(&mut self) -> Option<Arc<str>> {
-        unimplemented!()
+    /// The next thing to know. Waits for as long as there is none; safe to be dropped while it waits.
+    pub async fn notice(&self) -> Notice {
+        self.line.notice().await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.line.cancel_all();
     }
 }

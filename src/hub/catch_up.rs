@@ -1,0 +1,382 @@
+//! Catching up: what a subscription has missed, at the pace of its socket, until its worker takes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::cache::AsOf;
+use super::line::{HandOver, Line, Place, Sub};
+use super::operation::Rendered;
+use super::outbox::Queued;
+use super::position::{Next, Start, next, page_events, start};
+use super::seats::put_back;
+use super::{Core, Intent, Item};
+use crate::error::Error;
+use crate::model::{Access, Cursor, Resync, RoomId, Scope, Seq, Verdict};
+use crate::store::{Replayed, StoreError};
+
+/// A subscription that is not live.
+pub(super) struct CatchUp {
+    core: Arc<Core>,
+    line: Arc<Line>,
+    sub: Arc<Sub>,
+    /// What is still asked for: named rooms that were lost are out of it for good.
+    scope: Scope,
+    /// Everything up to here was queued.
+    place: Seq,
+    /// What it follows as of `place`, where that is known.
+    access: Option<Access>,
+    /// Its worker could not have the payload of this event at once: it is delivered from here.
+    must_reach: Seq,
+    /// Rooms that were asked for and cannot be seen are still to be told.
+    opening: bool,
+    /// The size of its latest frame.
+    frame_bytes: usize,
+}
+
+/// Why catching up ends before the subscription is live.
+enum Stop {
+    /// The subscription or its connection has ended.
+    Ended,
+    /// The store does not answer.
+    Unavailable,
+    /// What was read shows something that was deleted since: to be read again.
+    Stale,
+}
+
+/// Where a new subscription wants to begin.
+pub(super) struct Asked {
+    /// The end of the log when it was asked for.
+    pub(super) head: Seq,
+    /// From `connection_init`.
+    pub(super) resume: Option<Cursor>,
+    /// The root field's argument.
+    pub(super) after: Option<Cursor>,
+}
+
+impl CatchUp {
+    /// How often the store is asked before the socket is closed, each time after twice the wait: 1.5 s in all.
+    const ATTEMPTS: u32 = 5;
+    const FIRST_WAIT: Duration = Duration::from_millis(100);
+    /// Events taken from the ring at a time.
+    const RING_EVENTS: usize = 64;
+    /// What a frame is taken for before there was one: a message of a few lines.
+    const FRAME_BYTES: usize = 2_048;
+
+    /// A subscription that its worker could not serve any longer.
+    pub(super) fn from_seat(
+        core: &Arc<Core>,
+        line: &Arc<Line>,
+        sub: Arc<Sub>,
+        place: Seq,
+        access: Access,
+        must_reach: Seq,
+    ) -> Self {
+        Self {
+            core: core.clone(),
+            line: line.clone(),
+            sub,
+            scope: access.scope.clone(),
+            place,
+            access: Some(access),
+            must_reach,
+            opening: false,
+            frame_bytes: Self::FRAME_BYTES,
+        }
+    }
+
+    /// Runs it as a task of the hub.
+    pub(super) fn spawn(self) {
+        let core = self.core.clone();
+        core.clone().spawn(self.run(None));
+    }
+
+    /// Begins a new subscription as a task of the hub.
+    pub(super) fn begin(
+        core: &Arc<Core>,
+        line: &Arc<Line>,
+        sub: Arc<Sub>,
+        intent: &Intent,
+        asked: Asked,
+    ) {
+        let begin = Self {
+            core: core.clone(),
+            line: line.clone(),
+            sub,
+            scope: intent.scope.clone(),
+            place: asked.head,
+            access: None,
+            must_reach: Seq::ZERO,
+            opening: true,
+            frame_bytes: Self::FRAME_BYTES,
+        };
+        core.spawn(begin.run(Some(asked)));
+    }
+
+    async fn run(mut self, asked: Option<Asked>) {
+        let begun = match asked {
+            Some(asked) => self.find_start(&asked).await,
+            None => Ok(()),
+        };
+        let stop = match begun {
+            Ok(()) => self.go_live().await,
+            Err(stop) => stop,
+        };
+        if let Stop::Unavailable = stop {
+            // Never as a payload: the client connects again and goes on from where it is.
+            self.line
+                .close(1013, "the store does not answer; try again later");
+        }
+    }
+
+    async fn find_start(&mut self, asked: &Asked) -> Result<(), Stop> {
+        if asked.resume.is_none() && asked.after.is_none() {
+            return Ok(());
+        }
+        let bounds = self.retry(|| self.core.store.bounds()).await?;
+        let epochs = self.core.store.epochs();
+        let honour = |cursor| epochs.honour(cursor, bounds.floor, bounds.head);
+        match start(asked.resume.map(honour), asked.after.map(honour)) {
+            Start::Head => Ok(()),
+            Start::At(place) => {
+                self.reach(place);
+                Ok(())
+            }
+            Start::Resync(reason) => self.resync(reason).await,
+        }
+    }
+
+    /// Goes on until the worker has been asked for a seat.
+    async fn go_live(&mut self) -> Stop {
+        loop {
+            if self.sub.has_ended() {
+                return Stop::Ended;
+            }
+            let went = match self.access.take() {
+                None => self.read_page().await,
+                Some(access) => match self.next() {
+                    Next::HandOver => {
+                        self.hand_over(access);
+                        return Stop::Ended;
+                    }
+                    Next::Drain => {
+                        self.access = Some(access);
+                        self.drain().await;
+                        Ok(())
+                    }
+                    Next::Walk => self.walk_ring(access).await,
+                },
+            };
+            match went {
+                Ok(()) | Err(Stop::Stale) => {}
+                Err(stop) => return stop,
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let outbox = &self.line.outbox;
+        next(
+            self.place,
+            self.core.tail.head(),
+            self.must_reach,
+            outbox.queued_bytes(),
+            outbox.quarter_bytes(),
+        )
+    }
+
+    fn hand_over(&mut self, access: Access) {
+        let hand_over = HandOver {
+            sub: self.sub.clone(),
+            place: self.place,
+            access,
+        };
+        self.line.post(|mail| mail.hand_overs.push(hand_over));
+    }
+
+    /// Delivers events from the ring as the worker would: by what the viewer follows at each of them.
+    async fn walk_ring(&mut self, mut access: Access) -> Result<(), Stop> {
+        let as_of = self.core.payloads.as_of();
+        let Some(events) = self.core.tail.since(self.place, Self::RING_EVENTS) else {
+            // Now the store has to say what may be read; what was lost stays lost.
+            self.scope = what_is_left(access);
+            return Ok(());
+        };
+        for event in &events {
+            let before = access.rooms.get(&event.room_id()).copied();
+            let item = match access.follow(event) {
+                Verdict::Skip => None,
+                Verdict::Deliver => Some(Item::Event(event.clone())),
+                Verdict::Revoke => Some(Item::Revoked {
+                    cursor: event.cursor,
+                    room: event.room_id(),
+                }),
+            };
+            if let Some(item) = item
+                && let Err(stop) = self.show(&item, as_of).await
+            {
+                put_back(&mut access, event.room_id(), before);
+                self.access = Some(access);
+                return Err(stop);
+            }
+            self.reach(event.cursor.seq);
+        }
+        self.access = Some(access);
+        Ok(())
+    }
+
+    /// Delivers a page from the store: rooms that are readable now, and where rooms were lost.
+    async fn read_page(&mut self) -> Result<(), Stop> {
+        let as_of = self.core.payloads.as_of();
+        let limit = page_events(self.frame_bytes, self.line.outbox.budget_bytes());
+        let viewer = &self.line.viewer.user.id;
+        let store = &self.core.store;
+        let page = self
+            .retry(|| store.replay(viewer, &self.scope, self.place, limit, self.opening))
+            .await?;
+        if self.place < page.bounds.floor {
+            return self.resync(Resync::CursorExpired).await;
+        }
+        for replayed in page.items {
+            match replayed {
+                Replayed::Event(event) => {
+                    let seq = event.cursor.seq;
+                    self.show(&Item::Event(event), as_of).await?;
+                    self.reach(seq);
+                }
+                Replayed::Revoked { cursor, room } => {
+                    self.show(&Item::Revoked { cursor, room }, as_of).await?;
+                    self.scope = without(&self.scope, room);
+                    self.reach(cursor.seq);
+                }
+            }
+        }
+        self.opening = false;
+        self.reach(page.end);
+        if page.end >= page.bounds.head {
+            self.access = Some(page.access);
+        }
+        Ok(())
+    }
+
+    /// Tells that the place asked for cannot be honoured, and goes on from the end of the log.
+    async fn resync(&mut self, reason: Resync) -> Result<(), Stop> {
+        let head = self.core.tail.head();
+        let cursor = self.core.store.epochs().cursor(head);
+        if self.sub.operation.messages_only {
+            let cursor = cursor.to_string();
+            return self.fail(&Error::ResyncRequired { reason, cursor });
+        }
+        let as_of = self.core.payloads.as_of();
+        self.show(&Item::Resync { cursor, reason }, as_of).await?;
+        self.opening = true;
+        self.reach(head);
+        Ok(())
+    }
+
+    /// Queues an item's payload when the socket has room for it.
+    async fn show(&mut self, item: &Item, as_of: AsOf) -> Result<(), Stop> {
+        let operation = &self.sub.operation;
+        match item {
+            Item::Event(event) if !operation.wants(event) => return Ok(()),
+            Item::Revoked { .. } if operation.messages_only => {
+                return self.fail(&Error::NotFound { what: "room" });
+            }
+            _ => {}
+        }
+        loop {
+            self.drain().await;
+            if let Item::Event(event) = item
+                && !self.core.payloads.is_sound(event, as_of)
+            {
+                return Err(Stop::Stale);
+            }
+            let frame = self.sub.frame(self.render(item, as_of).await?);
+            let bytes = frame.len();
+            match self.line.outbox.offer(frame, &self.sub.ended) {
+                Queued::Full => {}
+                Queued::Cancelled => return Err(Stop::Ended),
+                Queued::Taken | Queued::Over => {
+                    self.frame_bytes = bytes;
+                    // A fast socket must not keep this task from letting others run.
+                    tokio::task::coop::consume_budget().await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn render(&self, item: &Item, as_of: AsOf) -> Result<Bytes, Stop> {
+        if let Rendered::Now(payload) = self.sub.operation.render(item, as_of) {
+            return Ok(payload);
+        }
+        let mut wait = Self::FIRST_WAIT;
+        for _ in 0..Self::ATTEMPTS {
+            if let Ok(payload) = self.sub.operation.render_later(item, as_of).await {
+                return Ok(payload);
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        Err(Stop::Unavailable)
+    }
+
+    async fn drain(&self) {
+        let outbox = &self.line.outbox;
+        outbox
+            .drained_or_cancelled(outbox.quarter_bytes(), &self.sub.ended)
+            .await;
+    }
+
+    fn fail(&self, error: &Error) -> Result<(), Stop> {
+        self.line.fail(&self.sub, error);
+        Err(Stop::Ended)
+    }
+
+    /// Everything up to there was queued.
+    fn reach(&mut self, place: Seq) {
+        self.place = place;
+        self.sub.set_place(Place::At(place));
+    }
+
+    async fn retry<T, F>(&self, read: impl Fn() -> F) -> Result<T, Stop>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut wait = Self::FIRST_WAIT;
+        for _ in 0..Self::ATTEMPTS {
+            // A closed semaphore cannot be: it lives as long as the hub.
+            let permit = self.core.reads.acquire().await;
+            match read().await {
+                Ok(read) => return Ok(read),
+                Err(error) => tracing::warn!(%error, "a catch-up could not read the store"),
+            }
+            drop(permit);
+            if self.sub.has_ended() {
+                return Err(Stop::Ended);
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        Err(Stop::Unavailable)
+    }
+}
+
+/// The scope without the rooms that were lost: a stream of named rooms does not take one up again.
+fn what_is_left(access: Access) -> Scope {
+    match access.scope {
+        Scope::Mine => Scope::Mine,
+        Scope::Rooms(_) => Scope::Rooms(access.rooms.into_keys().collect()),
+    }
+}
+
+fn without(scope: &Scope, lost: RoomId) -> Scope {
+    match scope {
+        Scope::Mine => Scope::Mine,
+        Scope::Rooms(rooms) => {
+            let left = rooms.iter().copied().filter(|room| *room != lost);
+            Scope::Rooms(left.collect())
+        }
+    }
+}

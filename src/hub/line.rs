@@ -1,0 +1,272 @@
+//! A connection and its subscriptions as the hub knows them, shared between the transport's [`super::Connection`], the
+//! connection's worker and its catch-ups.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::operation::Operation;
+use super::outbox::{Frame, Outbox, Queued};
+use super::payload::error_json;
+use super::{Envelope, Notice};
+use crate::auth::Viewer;
+use crate::error::Error;
+use crate::model::{Access, Cursor, Seq};
+
+/// A subscription.
+pub(super) struct Sub {
+    /// The client's name for it.
+    pub(super) id: Arc<str>,
+    /// What precedes each of its payloads.
+    pub(super) prefix: Bytes,
+    /// What renders it.
+    pub(super) operation: Arc<Operation>,
+    /// Nothing more of it enters the outbox. Written under the outbox's lock, see [`Outbox::cancel`].
+    pub(super) ended: AtomicBool,
+    /// It has been live, and the client was told.
+    pub(super) was_live: AtomicBool,
+    place: Mutex<Place>,
+}
+
+/// Up to where a subscription has been served: everything of it up to there is in the outbox.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// Nothing yet: it will begin at this cursor, if that can be honoured.
+    Asked(Cursor),
+    /// Catching up: up to here.
+    At(Seq),
+    /// Live: as far as its worker has walked the log, and at least up to here.
+    Live(Seq),
+}
+
+impl Sub {
+    pub(super) fn new(
+        id: Arc<str>,
+        prefix: Bytes,
+        operation: Arc<Operation>,
+        place: Place,
+    ) -> Self {
+        Self {
+            id,
+            prefix,
+            operation,
+            ended: AtomicBool::new(false),
+            was_live: AtomicBool::new(false),
+            place: Mutex::new(place),
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn place(&self) -> Place {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called only after everything up to there was queued.
+    pub(super) fn set_place(&self, place: Place) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+
+    pub(super) fn frame(&self, payload: Bytes) -> Frame {
+        Frame {
+            own: self.prefix.clone(),
+            shared: payload,
+        }
+    }
+}
+
+/// A subscription that asks its worker for a seat.
+pub(super) struct HandOver {
+    pub(super) sub: Arc<Sub>,
+    /// Everything up to here was queued.
+    pub(super) place: Seq,
+    /// What it follows as of that place.
+    pub(super) access: Access,
+}
+
+/// A connection.
+pub(super) struct Line {
+    /// Its number at its worker.
+    pub(super) id: u64,
+    pub(super) viewer: Arc<Viewer>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) envelope: Arc<dyn Envelope>,
+    /// Over its budget while the worker delivers an event; the worker's alone.
+    pub(super) stalled: AtomicBool,
+    inbox: Arc<Inbox>,
+    state: Mutex<State>,
+    noticed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    subs: Vec<Arc<Sub>>,
+    mail: Mail,
+    posted: bool,
+    notices: VecDeque<Notice>,
+}
+
+/// What the worker is to do for a connection.
+#[derive(Default)]
+pub(super) struct Mail {
+    /// Subscriptions to be seated; at most as many as there are.
+    pub(super) hand_overs: Vec<HandOver>,
+    /// Seats of ended subscriptions are to be given up.
+    pub(super) sweep: bool,
+    /// A ping is to be queued.
+    pub(super) ping: bool,
+}
+
+impl Line {
+    pub(super) fn new(
+        id: u64,
+        viewer: Arc<Viewer>,
+        outbox: Arc<Outbox>,
+        envelope: Arc<dyn Envelope>,
+        inbox: Arc<Inbox>,
+    ) -> Self {
+        Self {
+            id,
+            viewer,
+            outbox,
+            envelope,
+            stalled: AtomicBool::new(false),
+            inbox,
+            state: Mutex::default(),
+            noticed: Notify::new(),
+        }
+    }
+
+    pub(super) fn add(&self, sub: Arc<Sub>) {
+        self.state().subs.push(sub);
+    }
+
+    /// The subscriptions that have not ended.
+    pub(super) fn subs(&self) -> Vec<Arc<Sub>> {
+        self.state().subs.clone()
+    }
+
+    /// Ends a subscription at the client's wish. Nothing more of it enters the outbox once this returns.
+    pub(super) fn cancel(self: &Arc<Self>, id: &str) {
+        let found = {
+            let mut state = self.state();
+            let at = state.subs.iter().position(|sub| *sub.id == *id);
+            at.map(|at| state.subs.swap_remove(at))
+        };
+        if let Some(sub) = found {
+            self.outbox.cancel(&sub.ended);
+            self.post(|mail| mail.sweep = true);
+        }
+    }
+
+    /// Ends them all: the connection is gone.
+    pub(super) fn cancel_all(self: &Arc<Self>) {
+        let subs = std::mem::take(&mut self.state().subs);
+        for sub in subs {
+            self.outbox.cancel(&sub.ended);
+        }
+        self.post(|mail| mail.sweep = true);
+    }
+
+    /// Ends a subscription with an error, and tells the transport. Who calls this gives up the seat, if there is one.
+    pub(super) fn fail(&self, sub: &Arc<Sub>, error: &Error) {
+        let frame = Frame::whole(self.envelope.error(&sub.id, &error_json(error)));
+        if matches!(self.outbox.push_live(frame, &sub.ended), Queued::Cancelled) {
+            return;
+        }
+        self.outbox.cancel(&sub.ended);
+        let mut state = self.state();
+        let before = state.subs.len();
+        state.subs.retain(|other| !Arc::ptr_eq(other, sub));
+        if state.subs.len() < before {
+            state.notices.push_back(Notice::Ended(sub.id.clone()));
+            self.noticed.notify_one();
+        }
+    }
+
+    /// Asks the transport to close the socket.
+    pub(super) fn close(&self, code: u16, reason: &'static str) {
+        self.state().notices.push_back(Notice::Close(code, reason));
+        self.noticed.notify_one();
+    }
+
+    /// The next thing that the transport must know.
+    pub(super) async fn notice(&self) -> Notice {
+        loop {
+            if let Some(notice) = self.state().notices.pop_front() {
+                return notice;
+            }
+            self.noticed.notified().await;
+        }
+    }
+
+    /// Leaves word for the worker. A connection waits in its worker's inbox at most once, so that the inbox is bounded by
+    /// the connections there are and leaving word never waits or fails.
+    pub(super) fn post(self: &Arc<Self>, word: impl FnOnce(&mut Mail)) {
+        let mut state = self.state();
+        word(&mut state.mail);
+        if !std::mem::replace(&mut state.posted, true) {
+            drop(state);
+            self.inbox.put(self.clone());
+        }
+    }
+
+    /// What was left since the last time.
+    pub(super) fn collect(&self) -> Mail {
+        let mut state = self.state();
+        state.posted = false;
+        std::mem::take(&mut state.mail)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connections that have left word for a worker.
+#[derive(Default)]
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    pub(super) bell: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<Arc<Line>>,
+    closed: bool,
+}
+
+impl Inbox {
+    fn put(&self, line: Arc<Line>) {
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            waiting.lines.push(line);
+            drop(waiting);
+            self.bell.notify_one();
+        }
+    }
+
+    /// Takes all that wait; `None` when the hub is gone.
+    pub(super) fn take(&self) -> Option<Vec<Arc<Line>>> {
+        let mut waiting = self.lock();
+        (!waiting.closed).then(|| std::mem::take(&mut waiting.lines))
+    }
+
+    /// The hub is gone.
+    pub(super) fn close(&self) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        waiting.lines.clear();
+        drop(waiting);
+        self.bell.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,290 @@
+//! An operation rendered once for all its subscribers.
+//!
+//! It is one subscription of the schema's own, kept open: an item is put into its [`Feed`], the stream is polled once in
+//! place, and the payload is there - or not, when a field had to wait; then the item is rendered by an execution of its
+//! own, elsewhere.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_graphql::{Data, Response};
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, WeakShared};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, Stream, StreamExt};
+
+use super::cache::{AsOf, Key, Payloads};
+use super::payload::{broken, is_unavailable, payload};
+use super::{Execute, Item};
+use crate::auth::Viewer;
+use crate::document::Prepared;
+use crate::model::{Event, What};
+
+/// What the subscription resolvers of a render read: the items, one at a time. Found in the request's data.
+#[derive(Clone, Default)]
+pub struct Feed(Arc<Mutex<Slot>>);
+
+#[derive(Default)]
+struct Slot {
+    item: Option<Item>,
+    waker: Option<Waker>,
+    last: bool,
+}
+
+impl Feed {
+    /// One item, then the end.
+    fn once(item: Item) -> Self {
+        let feed = Self::default();
+        feed.put(item);
+        feed.lock().last = true;
+        feed
+    }
+
+    fn put(&self, item: Item) {
+        let waker = {
+            let mut slot = self.lock();
+            slot.item = Some(item);
+            slot.waker.take()
+        };
+        // The executor's streams are polled only when woken, also when polled by hand.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream for Feed {
+    type Item = Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let mut slot = self.lock();
+        match slot.item.take() {
+            Some(item) => Poll::Ready(Some(item)),
+            None if slot.last => Poll::Ready(None),
+            None => {
+                slot.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// What a render came to.
+#[derive(Debug)]
+pub(super) enum Rendered {
+    /// The payload.
+    Now(Bytes),
+    /// It needs something that is not there yet: see [`Operation::render_later`].
+    Later,
+}
+
+/// The store did not answer while a payload was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unavailable;
+
+/// A render under way, kept by those who wait for it.
+type Flight = WeakShared<BoxFuture<'static, Result<Bytes, Unavailable>>>;
+
+/// An operation that any number of subscriptions share.
+pub(super) struct Operation {
+    /// Its number, for the cache and the rosters.
+    pub(super) id: u64,
+    /// `messageSent` rather than `events`.
+    pub(super) messages_only: bool,
+    /// Whose it is, where it selects what depends on who asks.
+    viewer: Option<Arc<Viewer>>,
+    prepared: Prepared,
+    execute: Execute,
+    payloads: Arc<Payloads>,
+    live: Mutex<Option<Live>>,
+    flights: Mutex<HashMap<(Key, AsOf), Flight>>,
+}
+
+struct Live {
+    feed: Feed,
+    stream: BoxStream<'static, Response>,
+}
+
+/// Everything that an operation is made of.
+pub(super) struct Parts {
+    pub(super) id: u64,
+    pub(super) messages_only: bool,
+    pub(super) viewer: Option<Arc<Viewer>>,
+    pub(super) prepared: Prepared,
+    pub(super) execute: Execute,
+    pub(super) payloads: Arc<Payloads>,
+}
+
+impl Operation {
+    /// A render that takes longer has failed.
+    const RENDER_WITHIN: Duration = Duration::from_secs(10);
+
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            id: parts.id,
+            messages_only: parts.messages_only,
+            viewer: parts.viewer,
+            prepared: parts.prepared,
+            execute: parts.execute,
+            payloads: parts.payloads,
+            live: Mutex::new(None),
+            flights: Mutex::default(),
+        }
+    }
+
+    /// Whether it shows such an event at all.
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        !self.messages_only || matches!(event.what, What::MessageSent(_))
+    }
+
+    /// The payload, from the cache or by one poll. `as_of`: from before the item's event was read.
+    pub(super) fn render(&self, item: &Item, as_of: AsOf) -> Rendered {
+        if let Some(bytes) = self.cached(item) {
+            return Rendered::Now(bytes);
+        }
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another worker may have made it while this one waited.
+        if let Some(bytes) = self.cached(item) {
+            return Rendered::Now(bytes);
+        }
+        let polled = catch_unwind(AssertUnwindSafe(|| self.poll(&mut live, item)));
+        match polled {
+            Ok(Poll::Ready(Some(response))) if !is_unavailable(&response) => {
+                let bytes = payload(&response, item.cursor());
+                self.keep(item, &bytes, as_of);
+                Rendered::Now(bytes)
+            }
+            Ok(Poll::Ready(None)) => {
+                *live = None;
+                Rendered::Now(broken(item.cursor()))
+            }
+            Ok(_) => {
+                // What it waits for belongs to this item: the next one begins afresh.
+                *live = None;
+                Rendered::Later
+            }
+            Err(_) => {
+                *live = None;
+                tracing::error!(seq = %item.cursor().seq, "a payload could not be rendered: the resolver panicked");
+                Rendered::Now(broken(item.cursor()))
+            }
+        }
+    }
+
+    /// The payload by an execution of its own, which may wait. All who ask for the same one share it.
+    pub(super) async fn render_later(
+        self: &Arc<Self>,
+        item: &Item,
+        as_of: AsOf,
+    ) -> Result<Bytes, Unavailable> {
+        if let Some(bytes) = self.cached(item) {
+            return Ok(bytes);
+        }
+        let Some(key) = self.key(item) else {
+            return self.clone().execute_alone(item.clone(), as_of).await;
+        };
+        let flight = {
+            let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+            // One that was begun before a deletion may show what was deleted: no joining it after.
+            let under_way = flights.get(&(key, as_of)).and_then(WeakShared::upgrade);
+            under_way.unwrap_or_else(|| {
+                flights.retain(|_, flight| flight.upgrade().is_some());
+                let flight = self
+                    .clone()
+                    .execute_alone(item.clone(), as_of)
+                    .boxed()
+                    .shared();
+                flights.extend(flight.downgrade().map(|weak| ((key, as_of), weak)));
+                flight
+            })
+        };
+        flight.await
+    }
+
+    async fn execute_alone(self: Arc<Self>, item: Item, as_of: AsOf) -> Result<Bytes, Unavailable> {
+        let mut stream = self.execute(Feed::once(item.clone()));
+        let response = AssertUnwindSafe(stream.next()).catch_unwind();
+        match tokio::time::timeout(Self::RENDER_WITHIN, response).await {
+            Ok(Ok(Some(response))) if is_unavailable(&response) => Err(Unavailable),
+            Ok(Ok(Some(response))) => {
+                let bytes = payload(&response, item.cursor());
+                self.keep(&item, &bytes, as_of);
+                Ok(bytes)
+            }
+            Ok(Ok(None)) => Ok(broken(item.cursor())),
+            Ok(Err(_)) => {
+                tracing::error!(seq = %item.cursor().seq, "a payload could not be rendered: the resolver panicked");
+                Ok(broken(item.cursor()))
+            }
+            Err(_) => Err(Unavailable),
+        }
+    }
+
+    /// Polls the open stream; opens it first, and once more when it has ended.
+    fn poll(&self, live: &mut Option<Live>, item: &Item) -> Poll<Option<Response>> {
+        let mut polled = Poll::Ready(None);
+        for _ in 0..2 {
+            let open = live.get_or_insert_with(|| self.open());
+            open.feed.put(item.clone());
+            let mut cx = Context::from_waker(Waker::noop());
+            polled = open.stream.poll_next_unpin(&mut cx);
+            if !matches!(polled, Poll::Ready(None)) {
+                break;
+            }
+            *live = None;
+        }
+        polled
+    }
+
+    fn open(&self) -> Live {
+        let feed = Feed::default();
+        let stream = self.execute(feed.clone());
+        Live { feed, stream }
+    }
+
+    /// A public operation has no viewer at all: a mark that was forgotten gives an error, never a leak.
+    fn execute(&self, feed: Feed) -> BoxStream<'static, Response> {
+        let mut data = Data::default();
+        data.insert(feed);
+        if let Some(viewer) = &self.viewer {
+            data.insert(viewer.clone());
+        }
+        (self.execute)(self.prepared.clone(), data)
+    }
+
+    fn key(&self, item: &Item) -> Option<Key> {
+        let (seq, revoked) = match item {
+            Item::Event(event) => (event.cursor.seq, None),
+            Item::Revoked { cursor, room } => (cursor.seq, Some(*room)),
+            Item::CaughtUp(_) | Item::Resync { .. } => return None,
+        };
+        self.viewer.is_none().then_some(Key {
+            operation: self.id,
+            seq,
+            revoked,
+        })
+    }
+
+    fn cached(&self, item: &Item) -> Option<Bytes> {
+        self.payloads.get(&self.key(item)?)
+    }
+
+    fn keep(&self, item: &Item, bytes: &Bytes, as_of: AsOf) {
+        let Some(key) = self.key(item) else {
+            return;
+        };
+        let event = match item {
+            Item::Event(event) => Some(&**event),
+            _ => None,
+        };
+        self.payloads.keep(key, bytes, event, as_of);
+    }
+}

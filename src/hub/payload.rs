@@ -1,0 +1,141 @@
+//! The bytes of a payload and of an error, as every transport sends them.
+
+use async_graphql::{Response, ServerError, Value};
+use bytes::Bytes;
+use serde_json::{Map, Value as Json, json};
+
+use crate::error::{Code, Error};
+use crate::model::{Cursor, Resync};
+
+/// `{"data":…,"extensions":{"cursor":"…"}}` and the closing brace of the frame.
+pub(super) fn payload(response: &Response, cursor: Cursor) -> Bytes {
+    let mut out = Vec::with_capacity(512);
+    out.push(b'{');
+    if !response.errors.is_empty() {
+        out.extend_from_slice(b"\"errors\":");
+        out.extend_from_slice(errors_json(&response.errors).as_bytes());
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"data\":");
+    let start = out.len();
+    if serde_json::to_writer(&mut out, &response.data).is_err() {
+        // A value that is no JSON cannot come from the schema's scalars.
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
+    out.extend_from_slice(b",\"extensions\":{\"cursor\":\"");
+    out.extend_from_slice(&cursor.to_ascii());
+    out.extend_from_slice(b"\"}}}");
+    out.into()
+}
+
+/// The payload of an event that could not be rendered: an error rather than silence.
+pub(super) fn broken(cursor: Cursor) -> Bytes {
+    let mut error = ServerError::new(Error::Internal.to_string(), None);
+    let mut extensions = async_graphql::ErrorExtensionValues::default();
+    extensions.set("code", Error::Internal.code().as_str());
+    extensions.set("retryable", Error::Internal.code().retryable());
+    error.extensions = Some(extensions);
+    payload(&Response::from_errors(vec![error]), cursor)
+}
+
+/// Whether the store did not answer while a payload was made: it is made again rather than sent.
+pub(super) fn is_unavailable(response: &Response) -> bool {
+    let unavailable = Value::from(Code::Unavailable.as_str());
+    response.errors.iter().any(|error| {
+        let extensions = error.extensions.as_ref();
+        extensions.and_then(|values| values.get("code")) == Some(&unavailable)
+    })
+}
+
+/// GraphQL errors as a JSON array. Places are left out: with a shared operation they would point into another
+/// subscriber's text.
+pub(super) fn errors_json(errors: &[ServerError]) -> String {
+    let errors: Vec<ServerError> = errors
+        .iter()
+        .map(|error| ServerError {
+            locations: Vec::new(),
+            ..error.clone()
+        })
+        .collect();
+    serde_json::to_string(&errors).unwrap_or_else(|_| "[]".into())
+}
+
+/// One error of ours as a JSON array of GraphQL errors.
+pub(super) fn error_json(error: &Error) -> String {
+    let code = error.code();
+    coded_json(code, &error.to_string(), {
+        let mut more = Map::new();
+        if let Error::ResyncRequired { reason, cursor } = error {
+            more.insert("reason".into(), reason_text(*reason).into());
+            more.insert("cursor".into(), cursor.as_str().into());
+        }
+        more
+    })
+}
+
+/// An error that is not one of [`Error`]'s.
+pub(super) fn refusal_json(text: &str) -> String {
+    coded_json(Code::GraphqlValidationFailed, text, Map::new())
+}
+
+fn coded_json(code: Code, text: &str, more: Map<String, Json>) -> String {
+    let mut extensions = Map::new();
+    extensions.insert("code".into(), code.as_str().into());
+    extensions.insert("retryable".into(), code.retryable().into());
+    extensions.extend(more);
+    json!([{ "message": text, "extensions": extensions }]).to_string()
+}
+
+fn reason_text(reason: Resync) -> &'static str {
+    match reason {
+        Resync::EpochChanged => "EPOCH_CHANGED",
+        Resync::CursorExpired => "CURSOR_EXPIRED",
+        Resync::CursorAhead => "CURSOR_AHEAD",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Epoch, Seq};
+
+    const CURSOR: Cursor = Cursor {
+        seq: Seq(33),
+        epoch: Epoch::stored(1),
+    };
+
+    #[test]
+    fn a_payload_closes_its_frame() {
+        let data: Value = serde_json::from_str(r#"{"events":{"id":"x"}}"#).unwrap();
+        let bytes = payload(&Response::new(data), CURSOR);
+        let expected =
+            r#"{"data":{"events":{"id":"x"}},"extensions":{"cursor":"00000000110000000001"}}}"#;
+        assert_eq!(bytes, expected.as_bytes());
+    }
+
+    #[test]
+    fn errors_come_without_places_in_anyones_document() {
+        let pos = async_graphql::Pos { line: 3, column: 7 };
+        let error = ServerError::new("no", Some(pos));
+        let bytes = payload(&Response::from_errors(vec![error]), CURSOR);
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert!(
+            text.starts_with(r#"{"errors":[{"message":"no"}],"data":null,"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_resync_carries_reason_and_cursor() {
+        let text = error_json(&Error::ResyncRequired {
+            reason: Resync::CursorAhead,
+            cursor: CURSOR.to_string(),
+        });
+        let errors: Json = serde_json::from_str(&text).unwrap();
+        assert_eq!(errors[0]["extensions"]["code"], "RESYNC_REQUIRED");
+        assert_eq!(errors[0]["extensions"]["reason"], "CURSOR_AHEAD");
+        assert_eq!(errors[0]["extensions"]["cursor"], CURSOR.to_string());
+        assert_eq!(errors[0]["extensions"]["retryable"], false);
+    }
+}

@@ -1,0 +1,161 @@
+//! Where a subscription begins and when it goes live: decisions over places in the log, without a clock, a socket or a
+//! store.
+
+use crate::model::{Resync, Seq};
+
+/// A cursor as the log honours it.
+pub(super) type Honoured = Result<Seq, Resync>;
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Start {
+    /// No cursor was given: from the end of the log as it was when the subscription was asked for.
+    Head,
+    /// After this place.
+    At(Seq),
+    /// What was asked for cannot be honoured: the client is told, and goes on from the end of the log.
+    Resync(Resync),
+}
+
+/// The later of the resume point and `after`.
+///
+/// A resume point is the newest that the client has seen, and `after` is as old as its variables: a resume point that
+/// holds outweighs an `after` that no longer does. The other way round the client has seen what this log does not have
+/// (or has lost its place), and is told - unless `after` is merely the later of two places of one log.
+pub(super) fn start(resume: Option<Honoured>, after: Option<Honoured>) -> Start {
+    match (resume, after) {
+        (None, None) => Start::Head,
+        (Some(Ok(resume)), Some(Ok(after))) => Start::At(resume.max(after)),
+        (Some(Err(Resync::CursorExpired)), Some(Ok(after))) => Start::At(after),
+        (Some(Ok(place)), _) | (None, Some(Ok(place))) => Start::At(place),
+        (Some(Err(reason)), _) | (None, Some(Err(reason))) => Start::Resync(reason),
+    }
+}
+
+/// Events that a worker may have to deliver at once to one subscription when it seats it.
+pub(super) const REMAINDER_EVENTS: u64 = 64;
+
+/// What a catch-up that knows what its viewer follows does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    /// Deliver more of the log.
+    Walk,
+    /// Wait until the socket has taken what is queued.
+    Drain,
+    /// Ask the worker to seat the subscription from here.
+    HandOver,
+}
+
+/// Whether to go live.
+///
+/// `must_reach` is a place that the worker has sent the catch-up to deliver through (a payload that it could not have at
+/// once): handing over before it would come straight back.
+pub(super) fn next(place: Seq, head: Seq, must_reach: Seq, queued: usize, quarter: usize) -> Next {
+    let remain = head.0.saturating_sub(place.0);
+    if place < must_reach || remain > REMAINDER_EVENTS {
+        Next::Walk
+    } else if queued > quarter {
+        Next::Drain
+    } else {
+        Next::HandOver
+    }
+}
+
+/// How the worker takes a subscription that is handed over at `place`, having itself walked the log through `walked`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Seating {
+    /// The worker has not come so far: seated, and passed over until the worker is past its place.
+    Ahead,
+    /// These are delivered first, then it is live.
+    Remainder {
+        /// How many.
+        events: usize,
+    },
+    /// The log has grown too much since: back to catching up.
+    TooFar,
+}
+
+/// A few times what a catch-up hands over with: the worker may be in a burst.
+const SEATING_EVENTS_MAX: u64 = 4 * REMAINDER_EVENTS;
+
+/// See [`Seating`].
+pub(super) fn seating(place: Seq, walked: Seq) -> Seating {
+    let remain = walked.0.saturating_sub(place.0);
+    match usize::try_from(remain) {
+        Ok(0) => Seating::Ahead,
+        Ok(events) if remain <= SEATING_EVENTS_MAX => Seating::Remainder { events },
+        _ => Seating::TooFar,
+    }
+}
+
+/// Events to read from the store at a time, so that what is held for one slow socket stays near `budget` bytes.
+pub(super) fn page_events(frame_bytes: usize, budget: usize) -> usize {
+    const FEWEST: usize = 16;
+    const MOST: usize = 500;
+    (budget / frame_bytes.max(1)).clamp(FEWEST, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: fn(u64) -> Option<Honoured> = |seq| Some(Ok(Seq(seq)));
+
+    #[test]
+    fn the_later_of_two_places_wins() {
+        assert_eq!(start(None, None), Start::Head);
+        assert_eq!(start(OK(3), None), Start::At(Seq(3)));
+        assert_eq!(start(None, OK(3)), Start::At(Seq(3)));
+        assert_eq!(start(OK(3), OK(5)), Start::At(Seq(5)));
+        assert_eq!(start(OK(5), OK(3)), Start::At(Seq(5)));
+    }
+
+    #[test]
+    fn a_resume_point_outweighs_variables_from_long_ago() {
+        for stale in [Resync::CursorExpired, Resync::EpochChanged] {
+            assert_eq!(start(OK(5), Some(Err(stale))), Start::At(Seq(5)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_told() {
+        for reason in [Resync::EpochChanged, Resync::CursorAhead] {
+            assert_eq!(start(Some(Err(reason)), OK(3)), Start::Resync(reason));
+            assert_eq!(start(None, Some(Err(reason))), Start::Resync(reason));
+            assert_eq!(start(Some(Err(reason)), None), Start::Resync(reason));
+        }
+        let expired = Some(Err(Resync::CursorExpired));
+        assert_eq!(start(expired, None), Start::Resync(Resync::CursorExpired));
+        // `after` holds, so it lies above what has expired: it is the later.
+        assert_eq!(start(expired, OK(3)), Start::At(Seq(3)));
+    }
+
+    #[test]
+    fn goes_live_near_the_end_with_room_in_the_queue() {
+        let next = |place, head, must_reach, queued| {
+            next(Seq(place), Seq(head), Seq(must_reach), queued, 64)
+        };
+        assert_eq!(next(0, 65, 0, 0), Next::Walk);
+        assert_eq!(next(1, 65, 0, 0), Next::HandOver);
+        assert_eq!(next(1, 65, 2, 0), Next::Walk);
+        assert_eq!(next(2, 65, 2, 64), Next::HandOver);
+        assert_eq!(next(2, 65, 2, 65), Next::Drain);
+        // The store may be ahead of the tail.
+        assert_eq!(next(70, 65, 0, 0), Next::HandOver);
+    }
+
+    #[test]
+    fn is_seated_ahead_of_behind_or_not_at_all() {
+        assert_eq!(seating(Seq(9), Seq(7)), Seating::Ahead);
+        assert_eq!(seating(Seq(7), Seq(7)), Seating::Ahead);
+        assert_eq!(seating(Seq(5), Seq(7)), Seating::Remainder { events: 2 });
+        assert_eq!(seating(Seq(0), Seq(257)), Seating::TooFar);
+    }
+
+    #[test]
+    fn a_page_holds_about_a_budget() {
+        assert_eq!(page_events(600, 262_144), 436);
+        assert_eq!(page_events(1, 262_144), 500);
+        assert_eq!(page_events(40_000, 262_144), 16);
+    }
+}
