@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import WebSocket from 'ws'
+import { Api, uuid } from './src/api.mjs'
+import { CREATE_ROOM, HEAD, MESSAGE_SENT, SEND } from './src/documents.mjs'
+import { Server, token } from './src/server.mjs'
+import { Watched } from './src/wait.mjs'
+
+/** A socket by hand, for what a stock client cannot be made to do at will. */
+async function dial(t, server, payload) {
+  const socket = new WebSocket(server.ws, 'graphql-transport-ws')
+  t.after(() => socket.terminate())
+  const heard = []
+  const news = new Watched()
+  socket.on('message', text => {
+    heard.push(JSON.parse(text))
+    news.changed()
+  })
+  await once(socket, 'open')
+  const say = message => socket.send(JSON.stringify(message))
+  const hear = async wanted => {
+    await news.until(() => heard.some(wanted), () => `heard only ${JSON.stringify(heard)}`, 10_000)
+    return heard.find(wanted)
+  }
+  say({ type: 'connection_init', payload: { Authorization: `Bearer ${token('ada')}`, ...payload } })
+  await hear(message => message.type === 'connection_ack')
+  return { say, hear }
+}
+
+// The recipe takes a ping for the whole truth. Were a ping to name only those that are back already, a cut right after
+// it would send the others to where they began.
+test('a ping names the place of a subscription that is not back yet', async t => {
+  const server = await Server.start(t)
+  const api = new Api(() => server.http, token('ada'))
+  const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'resume' } })
+  const roomId = createRoom.room.id
+  const { head } = await api.ask(HEAD)
+  await api.ask(SEND, { input: { id: uuid(), roomId, body: 'since' } })
+
+  const { say, hear } = await dial(t, server, { resume: { first: head, second: head } })
+  say({ id: 'first', type: 'subscribe', payload: { query: MESSAGE_SENT, variables: { roomId } } })
+  const { payload } = await hear(({ type, payload }) => type === 'ping' && payload?.resume.first > head)
+  assert.equal(payload.resume.second, head)
+})
+
+// Nor may what the application has ended meanwhile come back for ever.
+test('a ping forgets a subscription that has been completed', async t => {
+  const server = await Server.start(t)
+  const api = new Api(() => server.http, token('ada'))
+  const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'resume' } })
+  const variables = { roomId: createRoom.room.id }
+  const { head } = await api.ask(HEAD)
+
+  const { say, hear } = await dial(t, server, { resume: { first: head } })
+  say({ id: 'first', type: 'subscribe', payload: { query: MESSAGE_SENT, variables } })
+  await hear(({ type, payload }) => type === 'ping' && 'first' in payload.resume)
+  say({ id: 'first', type: 'complete' })
+  say({ id: 'second', type: 'subscribe', payload: { query: MESSAGE_SENT, variables } })
+  const { payload } = await hear(({ type, payload }) => type === 'ping' && 'second' in payload.resume)
+  assert.deepEqual(Object.keys(payload.resume), ['second'])
+})

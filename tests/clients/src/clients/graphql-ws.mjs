@@ -1,0 +1,62 @@
+// graphql-ws with the recipe that README prints. Its queries and mutations travel over the socket too.
+
+import { createClient } from 'graphql-ws'
+import WebSocket from 'ws'
+import { printed } from '../readme.mjs'
+import { Watched } from '../wait.mjs'
+
+/** README's client; Apollo and urql are given it. */
+export async function socket(t, places) {
+  const client = await printed('<!-- recipe:graphql-ws -->', places, { token: places.token }, {
+    createClient: options => createClient({ ...options, ...forTests(places) }),
+  })
+  t.after(() => client.dispose())
+  return client
+}
+
+const forTests = ({ online }) => ({
+  // Node 20 has none of its own.
+  webSocketImpl: WebSocket,
+  // The default waits 1 s and more; 200 cuts would take 10 minutes.
+  retryWait: async () => {
+    await new Promise(resolve => setTimeout(resolve, 5))
+    await online()
+  },
+})
+
+/** Waits for a ping whose positions are as wanted. */
+export function pings(client) {
+  const told = new Watched()
+  let last = []
+  client.on('ping', (received, payload) => {
+    if (!received || !payload?.resume) return
+    last = Object.values(payload.resume)
+    told.changed()
+  })
+  return (wanted, what) => told.until(() => wanted(last), () => `${what}: the last ping said ${JSON.stringify(last)}`)
+}
+
+/** The codes that its sockets were closed with. */
+export function closes(client) {
+  const codes = []
+  client.on('closed', event => codes.push(event.code))
+  return codes
+}
+
+export async function open(t, places) {
+  const client = await socket(t, places)
+  return {
+    resumes: true,
+    positions: pings(client),
+    closes: closes(client),
+    codes: errors => errors.map(error => error.extensions.code),
+    subscribe: (query, variables, sink) => client.subscribe({ query, variables }, sink),
+    ask: (query, variables) => {
+      return new Promise((resolve, reject) => {
+        const next = ({ data, errors }) => (errors ? reject(errors) : resolve(data))
+        const sink = { next, error: reject, complete() {} }
+        client.subscribe({ query, variables }, sink)
+      })
+    },
+  }
+}

@@ -1,0 +1,167 @@
+// The ride that every client is taken on: it subscribes, sends, edits and deletes while its connection is cut again and
+// again and the server is killed under it, and in the end each subscription has delivered exactly the log, in order.
+
+import assert from 'node:assert/strict'
+import { Api } from './api.mjs'
+import { chance, seed } from './chance.mjs'
+import { CREATE_ROOM, EVENTS, HEAD, MESSAGE_SENT } from './documents.mjs'
+import { readLog, Stream } from './log.mjs'
+import { Proxy } from './proxy.mjs'
+import { Ledger, Sender } from './senders.mjs'
+import { Server, token } from './server.mjs'
+
+const SENDERS = 4
+
+/**
+ * `open` makes the client under test: see clients/*.mjs. `cuts` connections are cut, `kills` of them by SIGKILL to the
+ * server; `history` events are in the log before it subscribes.
+ */
+export async function ride(t, { open, cuts, kills, history }) {
+  t.diagnostic(`SEED=${seed}`)
+  const course = await Course.lay(t, history)
+  const client = await open(t, {
+    ws: course.wsProxy.ws,
+    http: course.httpProxy.http,
+    token: () => token('ada'),
+    online: () => course.online(),
+  })
+
+  const busy = course.follow(client, 'busy', EVENTS, { roomIds: [course.busy], after: course.head })
+  // A client that resumes by the recipe learns the quiet room's position from the server's pings alone.
+  const after = client.resumes ? undefined : course.head
+  const quiet = course.follow(client, 'quiet', MESSAGE_SENT, { roomId: course.quiet, after })
+  await client.positions(all => all.length === 2, 'busy and quiet are live')
+
+  course.cutFromNowOn(cuts, kills)
+  const far = course.follow(client, 'far', EVENTS, { after: course.start })
+  const during = await course.sendWhile(client, () => course.wsProxy.cuts < cuts)
+  await course.speakInTheDark()
+
+  const log = await readLog(course.api, course.start)
+  const end = log.at(-1).cursor
+  await Promise.all([busy.reaches(log.findLast(of(course.busy)).cursor), far.reaches(end), quiet.reaches(log.findLast(of(course.quiet)).cursor)])
+  await client.positions(all => all.length === 3 && all.every(cursor => cursor >= end), 'all three are live again')
+
+  far.mustBe(log)
+  busy.mustBe(log.filter(event => event.cursor > course.head).filter(of(course.busy)))
+  quiet.mustBe(log.filter(of(course.quiet)))
+  for (const stream of [far, busy, quiet]) stream.mustQuote(course.ledger)
+  course.everythingSentIsIn(log)
+  assert.equal(quiet.events.length, 1)
+  t.diagnostic(
+    `${course.wsProxy.cuts} cuts, ${course.killed} kills; ${log.length} events, ${during} of them during the cuts; ` +
+      `${course.ledger.duplicates} sends answered as duplicates; far was cut ${course.cutsBeforeCaughtUp} times before it caught up`,
+  )
+  return course
+}
+
+const of = roomId => event => event.message?.room.id === roomId
+
+class Course {
+  ledger = new Ledger()
+  killed = 0
+  cutsBeforeCaughtUp = 0
+
+  static async lay(t, history) {
+    const course = new Course()
+    course.server = await Server.start(t)
+    course.wsProxy = await Proxy.listen(t, () => course.server.port)
+    course.httpProxy = await Proxy.listen(t, () => course.server.port)
+    const http = () => course.server.http
+    course.api = new Api(http, token('ada'))
+    course.start = (await course.api.ask(HEAD)).head
+    course.busy = await course.room('busy')
+    course.quiet = await course.room('quiet')
+    const bob = new Api(http, token('bob'))
+    await course.#speak(bob, 16, 'history', () => course.ledger.sent.length >= history)
+    course.head = (await course.api.ask(HEAD)).head
+    return course
+  }
+
+  async room(name) {
+    const input = { name, visibility: 'PRIVATE', memberIds: ['bob'] }
+    return (await this.api.ask(CREATE_ROOM, { input })).createRoom.room.id
+  }
+
+  follow(client, name, query, variables) {
+    const stream = new Stream(name)
+    client.subscribe(query, variables, {
+      next: payload => stream.take(payload),
+      error: error => stream.fail(error),
+      complete: () => stream.fail('completed'),
+    })
+    if (name === 'far') this.far = stream
+    return stream
+  }
+
+  /** Settles when a connection has a chance. */
+  async online() {
+    await this.server.ready
+    await this.wsProxy.admitting()
+  }
+
+  /** Each connection is cut at a random byte, some in the client's own words, and evenly among the cuts the server dies. */
+  cutFromNowOn(cuts, kills) {
+    const draw = chance('cuts')
+    const every = Math.ceil(cuts / (kills + 1))
+    this.wsProxy.plan = () => {
+      const nth = this.wsProxy.cuts + 1
+      if (nth > cuts) return { down: Infinity, up: Infinity }
+      if (!this.far?.caughtUp) this.cutsBeforeCaughtUp += 1
+      const kill = nth % every === 0 && nth / every <= kills
+      return {
+        // The answer to the upgrade is some 130 bytes: some cuts come before it, some within the first frames.
+        down: draw.oneIn(4) ? 1 + draw.below(1_500) : 1 + draw.below(40_000),
+        // The upgrade, connection_init and three subscribe frames are some 2,500 bytes.
+        up: draw.oneIn(5) ? 1 + draw.below(2_500) : Infinity,
+        how: kill ? () => this.#kill() : draw.of(['reset', 'end']),
+      }
+    }
+    this.httpProxy.plan = () => ({ down: 1 + draw.below(20_000), up: 1 + draw.below(20_000), how: draw.of(['reset', 'end']) })
+    // The first connection has no plan yet.
+    this.wsProxy.refuse()
+    this.wsProxy.cuts = 0
+    this.wsProxy.admit()
+  }
+
+  #kill() {
+    this.killed += 1
+    this.server.kill()
+  }
+
+  /** Bob's senders over HTTP and one through the client under test. Returns how many events that made, about. */
+  async sendWhile(client, goOn) {
+    const before = this.ledger.sent.length
+    const bob = new Api(() => this.httpProxy.http, token('bob'), () => this.server.ready)
+    const own = new Sender((query, variables) => client.ask(query, variables), this.busy, chance('own'), this.ledger)
+    await Promise.all([this.#speak(bob, SENDERS, 'during', () => !goOn()), own.run(() => !goOn())])
+    return this.ledger.sent.length - before
+  }
+
+  async #speak(api, count, purpose, stop) {
+    const senders = Array.from({ length: count }, (_, nth) => {
+      return new Sender((query, variables) => api.ask(query, variables), this.busy, chance(`${purpose} ${nth}`), this.ledger)
+    })
+    await Promise.all(senders.map(sender => sender.run(stop)))
+  }
+
+  /** While the client is away: the quiet room's only message, and then one more in the busy room. */
+  async speakInTheDark() {
+    this.wsProxy.plan = () => ({ down: Infinity, up: Infinity })
+    this.wsProxy.refuse()
+    await this.server.ready
+    const ask = (query, variables) => this.api.ask(query, variables)
+    await new Sender(ask, this.quiet, chance('quiet'), this.ledger).send()
+    await new Sender(ask, this.busy, chance('last'), this.ledger).send()
+    this.wsProxy.admit()
+  }
+
+  everythingSentIsIn(log) {
+    const times = new Map()
+    for (const { __typename, message } of log) {
+      if (__typename === 'MessageSent') times.set(message.id, (times.get(message.id) ?? 0) + 1)
+    }
+    for (const id of this.ledger.sent) assert.equal(times.get(id), 1, `message ${id} is in the log once (SEED=${seed})`)
+    assert.equal(times.size, this.ledger.sent.length, 'nothing is in the log that was not sent')
+  }
+}
