@@ -3,6 +3,7 @@
 //! [`Endpoint::upgrade`] answers the HTTP request that opens a socket; from then on one task serves it. What tokens,
 //! documents and subscriptions are is behind [`Api`]: nothing here knows the schema, the store or the rules of chat.
 
+mod absent;
 mod census;
 mod close;
 mod frame;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
+use super::absent::Absent;
 use super::message::{self, Init, Message};
 use super::{Close, frame};
 use crate::error::Error;
@@ -93,6 +94,7 @@ pub struct Protocol {
     at_once: AtOnce,
     header_token: Option<String>,
     resume: HashMap<String, Option<Cursor>>,
+    absent: Absent,
     runs: HashMap<Arc<str>, Run>,
     streams: usize,
     tickets: u64,
@@ -107,6 +109,7 @@ impl Protocol {
             at_once,
             header_token,
             resume: HashMap::new(),
+            absent: Absent::default(),
             runs: HashMap::new(),
             streams: 0,
             tickets: 0,
@@ -210,6 +213,16 @@ impl Protocol {
         self.runs.get(id).is_some_and(|run| run.ticket == ticket)
     }
 
+    /// A ping is due by the clock.
+    pub fn ping_due(&mut self) {
+        self.absent.round();
+    }
+
+    /// A ping of the hub's as it is to be sent: with the places of those subscriptions that are not back yet.
+    pub fn complete_ping(&mut self, ping: Bytes) -> Bytes {
+        self.absent.complete(ping)
+    }
+
     /// The server is stopping: what is running goes on, nothing new starts.
     pub fn stop(&mut self) {
         self.stopping = true;
@@ -237,6 +250,7 @@ impl Protocol {
             return Action::Close(Close::STOPPING);
         }
         self.phase = Phase::Authenticating;
+        self.absent = Absent::new(&init.resume);
         self.resume = init.resume;
         // The payload is fetched anew on each connect; a header may be older.
         match init.token.or(self.header_token.take()) {
@@ -263,6 +277,7 @@ impl Protocol {
             (_, Some(None)) => Error::BadCursor { field: "resume" },
             _ => return self.start(id, payload.unwrap_or_default(), resume.flatten()),
         };
+        self.absent.over(id);
         Action::Send(super::TransportWs.error(id, &frame::errors(&refusal)))
     }
 
@@ -284,6 +299,7 @@ impl Protocol {
     }
 
     fn complete(&mut self, id: &str) -> Action {
+        self.absent.over(id);
         // Both sides may complete at once: an id that is not known is no error.
         let Some(Run { id, ticket, kind }) = self.runs.remove(id) else {
             return Action::Nothing;
@@ -301,6 +317,7 @@ impl Protocol {
             return false;
         };
         self.runs.remove(id);
+        self.absent.over(id);
         self.streams -= usize::from(kind == Kind::Stream);
         true
     }

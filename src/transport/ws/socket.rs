@@ -201,8 +201,8 @@ impl<A: Api> Socket<A> {
         wire: &mut Wire<S>,
     ) {
         for frame in frames.drain(..) {
-            wire.push(&frame);
-            if frame.own.starts_with(frame::PING_START.as_bytes()) {
+            let is_ping = self.push(frame, wire);
+            if is_ping {
                 let end = wire.written() + wire.waiting() as u64;
                 self.ping_ends_at.get_or_insert(end);
             }
@@ -210,14 +210,28 @@ impl<A: Api> Socket<A> {
         self.timers.waiting(now());
     }
 
+    /// Puts a frame on the wire; true where it is a ping.
+    fn push<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        mut frame: Frame,
+        wire: &mut Wire<S>,
+    ) -> bool {
+        let is_ping = frame.own.starts_with(frame::PING_START.as_bytes());
+        if is_ping {
+            frame.own = self.protocol.complete_ping(frame.own);
+        }
+        wire.push(&frame);
+        is_ping
+    }
+
     /// Moves what waits to the wire, as it is.
-    fn write_out<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &mut Wire<S>) {
+    fn write_out<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) {
         let mut frames = Vec::new();
         if self.outbox.queued_bytes() > 0 {
             self.outbox.take(&mut frames, usize::MAX).now_or_never();
         }
-        for frame in &frames {
-            wire.push(frame);
+        for frame in frames {
+            self.push(frame, wire);
         }
     }
 
@@ -345,6 +359,7 @@ impl<A: Api> Socket<A> {
             match due {
                 Due::Close(close) => self.close(close),
                 Due::Ping => {
+                    self.protocol.ping_due();
                     if let Some(known) = &self.known {
                         known.connection.ping();
                     }

@@ -1,0 +1,128 @@
+//! Subscriptions that `connection_init` named and that are not back yet.
+//!
+//! Clients take the positions in a ping for the whole truth (the recipe in README.md). A ping that left these out would
+//! send them back to where they began, were the connection cut before their next event.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use super::frame::PING_START;
+use crate::model::Cursor;
+
+/// Where each of them stands, by subscription id.
+#[derive(Debug, Default)]
+pub(super) struct Absent {
+    places: HashMap<String, Cursor>,
+    rounds: u8,
+}
+
+#[derive(Deserialize)]
+struct Ping {
+    payload: Positions,
+}
+
+#[derive(Deserialize)]
+struct Positions {
+    resume: Map<String, Json>,
+}
+
+impl Absent {
+    /// After so many pings at their interval (the first comes at random within it) whoever is not back was ended by the
+    /// application while the line was down.
+    const ROUNDS: u8 = 2;
+
+    /// All that have a place to go on from.
+    pub(super) fn new(resume: &HashMap<String, Option<Cursor>>) -> Self {
+        let place = |(id, cursor): (&String, &Option<Cursor>)| Some((id.clone(), (*cursor)?));
+        Self {
+            places: resume.iter().filter_map(place).collect(),
+            rounds: 0,
+        }
+    }
+
+    /// This one is over, whether it came back or not.
+    pub(super) fn over(&mut self, id: &str) {
+        self.places.remove(id);
+    }
+
+    /// A ping is due by the clock.
+    pub(super) fn round(&mut self) {
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds >= Self::ROUNDS {
+            self.places.clear();
+        }
+    }
+
+    /// The ping with those that it does not name. Whom it names is back: from now on the hub knows better.
+    pub(super) fn complete(&mut self, ping: Bytes) -> Bytes {
+        if self.places.is_empty() {
+            return ping;
+        }
+        let Ok(Ping { payload }) = serde_json::from_slice(&ping) else {
+            return ping;
+        };
+        let mut resume = payload.resume;
+        self.places.retain(|id, _| !resume.contains_key(id));
+        let absent = self.places.iter();
+        resume.extend(absent.map(|(id, cursor)| (id.clone(), cursor.to_string().into())));
+        format!(r#"{PING_START}{{"resume":{}}}}}"#, Json::Object(resume)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OLD: &str = "00000000010000000007";
+    const NEW: &str = "00000000020000000007";
+
+    fn absent(ids: &[&str]) -> Absent {
+        let place = |id: &&str| ((*id).to_owned(), Some(OLD.parse().unwrap()));
+        Absent::new(&ids.iter().map(place).collect())
+    }
+
+    fn completed(absent: &mut Absent, resume: &Json) -> Json {
+        let ping = format!(r#"{PING_START}{{"resume":{resume}}}}}"#);
+        let ping: Json = serde_json::from_slice(&absent.complete(ping.into())).unwrap();
+        assert_eq!(ping["type"], "ping");
+        ping["payload"]["resume"].clone()
+    }
+
+    #[test]
+    fn a_ping_names_those_that_are_not_back_yet() {
+        let mut absent = absent(&["a", "b\""]);
+        assert_eq!(
+            completed(&mut absent, &json!({ "a": NEW, "c": NEW })),
+            json!({ "a": NEW, "b\"": OLD, "c": NEW })
+        );
+    }
+
+    #[test]
+    fn who_was_back_is_absent_no_more() {
+        let mut absent = absent(&["a", "b"]);
+        completed(&mut absent, &json!({ "a": NEW }));
+        assert_eq!(completed(&mut absent, &json!({})), json!({ "b": OLD }));
+        absent.over("b");
+        assert_eq!(completed(&mut absent, &json!({})), json!({}));
+    }
+
+    #[test]
+    fn who_is_not_back_after_two_rounds_will_not_come() {
+        let mut absent = absent(&["a"]);
+        absent.round();
+        assert_eq!(completed(&mut absent, &json!({})), json!({ "a": OLD }));
+        absent.round();
+        assert_eq!(completed(&mut absent, &json!({})), json!({}));
+    }
+
+    #[test]
+    fn a_garbage_place_is_none() {
+        let resume = HashMap::from([("a".to_owned(), None)]);
+        assert_eq!(completed(&mut Absent::new(&resume), &json!({})), json!({}));
+    }
+}
