@@ -1,5 +1,6 @@
 //! Tidings: a self-hosted, real-time message server.
 
+pub mod app;
 pub mod auth;
 pub mod bus;
 pub mod chat;

@@ -42,10 +42,10 @@ pub enum KeySource {
     PublicKey(PublicKey),
     /// The owners of the keys at an address.
     Jwks(reqwest::Url),
-    /// Whoever can read a key that is made on first use and kept in this file; without a file it ends with the process.
+    /// Whoever can read a key that is made on first use and kept in this file.
     Development {
         /// Beside the database.
-        file: Option<PathBuf>,
+        file: PathBuf,
     },
 }
 
@@ -73,10 +73,7 @@ impl Authenticator {
     pub fn new(source: KeySource, rules: Rules) -> Result<Self, DevKeyError> {
         let keys = match source {
             KeySource::Secret(secret) => Keys::symmetric(secret),
-            KeySource::Development { file } => Keys::symmetric(match file {
-                Some(file) => dev_key::read_or_make(&file)?,
-                None => Secret::random(),
-            }),
+            KeySource::Development { file } => Keys::symmetric(dev_key::read_or_make(&file)?),
             KeySource::PublicKey(key) => Keys::One(key.0, None),
             KeySource::Jwks(url) => Keys::Set(Jwks::new(url)),
         };

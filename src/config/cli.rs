@@ -351,8 +351,10 @@ fn load_dotenv(path: &Path) -> Result<(), InvocationError> {
     }
 }
 
-fn line_number(path: &Path, line: &str) -> String {
+/// `part` is what dotenvy stumbled over: a line, several (a quote is not closed), or only a value.
+fn line_number(path: &Path, part: &str) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let number = text.lines().position(|l| l.trim() == line.trim());
+    let part = part.trim().lines().next().unwrap_or_default();
+    let number = text.lines().position(|line| line.contains(part));
     number.map_or("?".to_owned(), |n| (n + 1).to_string())
 }

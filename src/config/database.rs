@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// A database's address, as `sqlx` reads it.
+/// A database's address, as the store reads it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Database {
     /// `sqlite://tidings.db`.
     pub url: String,
-    /// The file; `None` for a database in memory, which ends with the process.
-    pub file: Option<PathBuf>,
+    /// The file.
+    pub file: PathBuf,
 }
 
 impl Database {
@@ -22,47 +22,39 @@ impl Database {
             .ok_or("not the address of an SQLite database, such as sqlite://tidings.db")?;
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-        let in_memory = path == ":memory:" || options.split('&').any(|o| o == "mode=memory");
-        if path.is_empty() && !in_memory {
-            return Err("names no file; sqlite://tidings.db would");
+        if path == ":memory:" || options.split('&').any(|option| option == "mode=memory") {
+            return Err(
+                "a database in memory keeps nothing; name a file, such as sqlite://tidings.db",
+            );
         }
         let path = percent_encoding::percent_decode_str(path)
             .decode_utf8()
             .map_err(|_| "not UTF-8 once it is percent-decoded")?;
-        if path.contains('\0') {
-            return Err("a file's name cannot hold a zero byte");
+        let file = PathBuf::from(&*path);
+        if file.file_name().is_none() || path.contains('\0') {
+            return Err("names no file; sqlite://tidings.db would");
         }
-        Ok(Self {
-            url: url.to_owned(),
-            file: (!in_memory).then(|| PathBuf::from(&*path)),
-        })
+        let url = url.to_owned();
+        Ok(Self { url, file })
     }
 
     /// Where the development key is kept: beside the file.
-    pub fn dev_key_file(&self) -> Option<PathBuf> {
-        let mut name = self.file.clone()?.into_os_string();
+    pub fn dev_key_file(&self) -> PathBuf {
+        let mut name = self.file.clone().into_os_string();
         name.push(".dev-key");
-        Some(name.into())
+        name.into()
     }
 
-    /// The folder that the file is in; `None` in memory.
-    pub fn folder(&self) -> Option<&Path> {
-        let parent = self.file.as_deref()?.parent()?;
-        Some(if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        })
+    /// The folder that the file is in.
+    pub fn folder(&self) -> &Path {
+        let parent = self.file.parent().filter(|p| !p.as_os_str().is_empty());
+        parent.unwrap_or(Path::new("."))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn file(url: &str) -> Option<PathBuf> {
-        Database::parse(url).unwrap().file
-    }
 
     #[test]
     fn an_address_names_its_file_as_sqlx_reads_it() {
@@ -76,21 +68,22 @@ mod tests {
             ),
             ("sqlite://my%20chat.db", "my chat.db"),
         ] {
-            assert_eq!(file(url), Some(path.into()), "{url}");
+            let file = Database::parse(url).unwrap().file;
+            assert_eq!(file, PathBuf::from(path), "{url}");
         }
     }
 
     #[test]
-    fn a_database_in_memory_has_no_file() {
+    fn a_database_in_memory_is_refused() {
         for url in [
             "sqlite::memory:",
             "sqlite://:memory:",
             "sqlite://name?mode=memory",
-            "sqlite://?mode=memory",
         ] {
-            let database = Database::parse(url).unwrap();
-            assert_eq!(database.file, None, "{url}");
-            assert_eq!(database.dev_key_file(), None, "{url}");
+            assert!(
+                Database::parse(url).unwrap_err().contains("in memory"),
+                "{url}"
+            );
         }
     }
 
@@ -109,9 +102,12 @@ mod tests {
     #[test]
     fn the_development_key_is_beside_the_file() {
         let database = Database::parse("sqlite:///srv/chat.db").unwrap();
-        assert_eq!(database.dev_key_file(), Some("/srv/chat.db.dev-key".into()));
-        assert_eq!(database.folder(), Some(Path::new("/srv")));
+        assert_eq!(
+            database.dev_key_file(),
+            PathBuf::from("/srv/chat.db.dev-key")
+        );
+        assert_eq!(database.folder(), Path::new("/srv"));
         let here = Database::parse("sqlite://chat.db").unwrap();
-        assert_eq!(here.folder(), Some(Path::new(".")));
+        assert_eq!(here.folder(), Path::new("."));
     }
 }

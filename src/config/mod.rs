@@ -5,7 +5,6 @@
 
 mod cli;
 mod database;
-mod origins;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -16,9 +15,9 @@ use std::time::Duration;
 
 pub use cli::{Cli, Command, Flags, Invocation, InvocationError, Texts, TokenFlags};
 pub use database::Database;
-pub use origins::AllowedOrigins;
 
 use crate::auth::{KeySource, Rules};
+use crate::transport::http::Origins;
 
 /// A setting that cannot be used, as one line that names it and its value.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -55,7 +54,7 @@ pub struct Settings {
     /// What else a token must say.
     pub rules: Rules,
     /// Web pages of other origins that may use the API.
-    pub allowed_origins: AllowedOrigins,
+    pub allowed_origins: Origins,
     /// How fast one user may change things; `None` for no limit.
     pub mutations: Option<Rate>,
     /// WebSockets that one user may hold.

@@ -53,7 +53,10 @@ fn every_setting_is_a_flag_of_the_same_name() {
 fn the_defaults_are_those_of_the_design() {
     let settings = read(&[]).unwrap();
     assert_eq!(settings.bind, "127.0.0.1:4000".parse().unwrap());
-    assert_eq!(settings.database.file, Some("tidings.db".into()));
+    assert_eq!(
+        settings.database.file,
+        std::path::PathBuf::from("tidings.db")
+    );
     assert!(settings.is_development() && settings.playground);
     assert_eq!(settings.mutations.unwrap().per_second.get(), 10);
     assert_eq!(settings.mutations.unwrap().burst.get(), 40);

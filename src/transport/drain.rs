@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone, Debug)]
 pub struct Drain {
     begun: CancellationToken,
+    over: CancellationToken,
     sockets: TaskTracker,
     grace: Duration,
 }
@@ -22,6 +23,7 @@ impl Drain {
     pub fn new(grace: Duration) -> Self {
         Self {
             begun: CancellationToken::new(),
+            over: CancellationToken::new(),
             sockets: TaskTracker::new(),
             grace,
         }
@@ -50,9 +52,12 @@ impl Drain {
         tokio::time::sleep(self.delay()).await;
     }
 
-    /// Runs a socket. The server does not end before it, or before the grace period is over.
+    /// Runs a socket. The server waits for it; once the grace period is over it is dropped where it stands.
     pub fn spawn(&self, socket: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-        self.sockets.spawn(socket)
+        let over = self.over.clone();
+        self.sockets.spawn(async move {
+            over.run_until_cancelled(socket).await;
+        })
     }
 
     /// Sockets that are open.
@@ -60,12 +65,15 @@ impl Drain {
         self.sockets.len()
     }
 
-    /// Waits, once the server is stopping, until the last socket has ended or the grace period is over. Returns how many
-    /// are left.
+    /// Waits, once the server is stopping, until the last socket has ended: by itself or by the end of the grace period.
+    /// Returns how many the latter took.
     pub async fn finished(&self) -> usize {
         self.begun().await;
         let _ = tokio::time::timeout(self.grace, self.sockets.wait()).await;
-        self.sockets()
+        let left = self.sockets();
+        self.over.cancel();
+        self.sockets.wait().await;
+        left
     }
 
     /// The last tenth of the grace period is left for the close handshake of those whose turn comes last.
@@ -121,6 +129,7 @@ mod tests {
         drain.begin();
         assert_eq!(drain.finished().await, 1);
         assert_eq!(start.elapsed(), Duration::from_secs(10));
+        assert_eq!(drain.sockets(), 0);
     }
 
     #[tokio::test(start_paused = true)]

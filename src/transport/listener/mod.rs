@@ -75,7 +75,7 @@ impl Listener {
         cut: CancellationToken,
     ) {
         let open = TaskTracker::new();
-        let accepting = self.accept(router, drain, &open, &cut);
+        let accepting = self.accept(router, drain, &open, &stop, &cut);
         stop.run_until_cancelled(accepting).await;
         drop(self);
         open.close();
@@ -87,6 +87,7 @@ impl Listener {
         router: Router,
         drain: Drain,
         open: &TaskTracker,
+        stop: &CancellationToken,
         cut: &CancellationToken,
     ) {
         let mut failing = false;
@@ -95,7 +96,7 @@ impl Listener {
                 Ok((tcp, peer)) => {
                     failing = false;
                     if let Some(conn) = self.admit(tcp, peer) {
-                        let http = speak(conn, peer, router.clone(), drain.clone());
+                        let http = speak(conn, peer, router.clone(), drain.clone(), stop.clone());
                         let cut = cut.clone();
                         open.spawn(async move { cut.run_until_cancelled(http).await });
                     }
@@ -128,25 +129,38 @@ impl Listener {
     }
 }
 
-async fn speak(conn: Conn, peer: SocketAddr, router: Router, drain: Drain) {
+async fn speak(
+    conn: Conn,
+    peer: SocketAddr,
+    router: Router,
+    drain: Drain,
+    stop: CancellationToken,
+) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
     });
+    // One that comes while the server is stopping is answered once: it may be asking whether the server is ready.
+    let late = drain.has_begun();
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEADER_BYTES_MAX)
-        .keep_alive(!drain.has_begun())
+        .keep_alive(!late)
         .serve_connection(TokioIo::new(conn), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let draining = !drain.has_begun();
+    let told = async {
+        if late {
+            stop.cancelled().await;
+        } else {
+            drain.begun().await;
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        // One that comes while the server is stopping is answered once: it may be asking whether the server is ready.
-        () = drain.begun(), if draining => {
+        () = told => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -1,0 +1,252 @@
+//! How it is *wired*: what the server is made of, in which order it starts, and how it stops.
+//!
+//! The order of starting is the order of dependence: address, store, writer, tail, routes. Stopping is the reverse, and
+//! waits for each: sockets first, in turns, then requests, then what was handed to the writer, then the file.
+
+mod banner;
+mod health;
+pub mod logs;
+pub mod signals;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Router, middleware};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{Authenticator, Minter};
+use crate::bus::LocalBus;
+use crate::chat::Chat;
+use crate::config::{Bad, Settings};
+use crate::log::{self, Tail, TailLimits, Writer};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+use crate::transport::drain::Drain;
+use crate::transport::http::Http;
+use crate::transport::listener::Listener;
+use crate::transport::playground::{self, PlaygroundConfig};
+
+/// How long a development token of the playground's holds: a day of trying things out.
+const PLAYGROUND_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+/// Requests that were under way when the last socket closed have their whole time left; no more than that.
+const REQUESTS_GRACE: Duration = Http::TIMEOUT;
+
+/// Why the server does not start. One line each.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting that cannot be used here and now.
+    #[error(transparent)]
+    Setting(#[from] Bad),
+    /// The database was opened and then failed.
+    #[error("the database failed while {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Serves until `stop`, then drains.
+///
+/// # Errors
+/// The server did not start.
+pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<(), StartError> {
+    let server = Server::start(&settings).await?;
+    banner::show(&settings, server.addr());
+    stop.cancelled().await;
+    server.stop().await;
+    Ok(())
+}
+
+/// A server that listens. [`Server::stop`] ends it; nothing of it is left then.
+pub struct Server {
+    addr: SocketAddr,
+    parts: Parts,
+    /// Accepts until `closing`; ends when the last connection that is not a WebSocket has.
+    listening: JoinHandle<()>,
+    closing: CancellationToken,
+    /// Ends connections where they stand.
+    cut: CancellationToken,
+    /// What runs in the background: writer, tail, retention.
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// What routes are made of. Cheap to clone.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where things are kept.
+    pub store: Arc<SqliteStore>,
+    /// Who is asking.
+    pub authenticator: Arc<Authenticator>,
+    /// What happens.
+    pub chat: Chat,
+    /// What has happened lately.
+    pub tail: Arc<Tail>,
+    /// Whether the server is stopping.
+    pub drain: Drain,
+}
+
+impl Server {
+    /// Binds, opens the database and serves.
+    ///
+    /// # Errors
+    /// The address or the database cannot be had, or others can read the development key.
+    pub async fn start(settings: &Settings) -> Result<Self, StartError> {
+        // Before the database is made: a second server in the same folder should leave no trace.
+        let listener = bind(settings).await?;
+        let addr = listener
+            .local_addr()
+            .map_err(|error| unusable(settings, &error))?;
+        let store = open(settings).await?;
+        let authenticator = Arc::new(authenticator(settings)?);
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let parts = start_parts(settings, store, authenticator, &tasks, &stopping).await?;
+        let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
+        let listening = tokio::spawn(listener.serve(
+            router(settings, &parts),
+            parts.drain.clone(),
+            closing.clone(),
+            cut.clone(),
+        ));
+        Ok(Self {
+            addr,
+            parts,
+            listening,
+            closing,
+            cut,
+            tasks,
+            stopping,
+        })
+    }
+
+    /// Where it listens; tells the port where 0 was asked for.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Stops: sockets are closed in turns over the grace period and what was asked is answered. Whoever asks in the
+    /// meantime learns that the server is not ready.
+    pub async fn stop(self) {
+        let drain = &self.parts.drain;
+        drain.begin();
+        tracing::info!(sockets = drain.sockets(), "stopping");
+        let cut = drain.finished().await;
+        self.closing.cancel();
+        let mut listening = self.listening;
+        if tokio::time::timeout(REQUESTS_GRACE, &mut listening)
+            .await
+            .is_err()
+        {
+            self.cut.cancel();
+            let _ = listening.await;
+        }
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.parts.store.close().await;
+        tracing::info!(sockets_cut = cut, "stopped");
+    }
+}
+
+async fn bind(settings: &Settings) -> Result<Listener, Bad> {
+    Listener::bind(settings.bind, settings.connections_per_ip)
+        .await
+        .map_err(|error| unusable(settings, &error))
+}
+
+fn unusable(settings: &Settings, error: &std::io::Error) -> Bad {
+    let why = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another program listens there already".to_owned(),
+        std::io::ErrorKind::AddrNotAvailable => "not an address of this machine".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            "not allowed; ports below 1024 are root's".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    Bad::new("TIDINGS_BIND", settings.bind.to_string(), why)
+}
+
+async fn open(settings: &Settings) -> Result<Arc<SqliteStore>, Bad> {
+    let url = &settings.database.url;
+    let store = SqliteStore::open(url).await;
+    store
+        .map(Arc::new)
+        .map_err(|error| Bad::new("TIDINGS_DATABASE_URL", url, error.to_string()))
+}
+
+/// The authenticator of these settings; makes the development key where there is none yet.
+///
+/// # Errors
+/// The key cannot be made, read or trusted.
+pub fn authenticator(settings: &Settings) -> Result<Authenticator, Bad> {
+    Authenticator::new(settings.key.clone(), settings.rules.clone()).map_err(|error| {
+        Bad::new(
+            "TIDINGS_DATABASE_URL",
+            &settings.database.url,
+            error.to_string(),
+        )
+    })
+}
+
+async fn start_parts(
+    settings: &Settings,
+    store: Arc<SqliteStore>,
+    authenticator: Arc<Authenticator>,
+    tasks: &TaskTracker,
+    stopping: &CancellationToken,
+) -> Result<Parts, StartError> {
+    let kept: Arc<dyn Store> = store.clone();
+    let bus = Arc::new(LocalBus::new());
+    let (writer, writing) = Writer::start(kept.clone(), bus.clone(), stopping.clone()).await?;
+    tasks.spawn(writing);
+    let limits = TailLimits::default();
+    let (tail, following) = Tail::start(kept.clone(), &*bus, limits, stopping.clone()).await?;
+    tasks.spawn(following);
+    tasks.spawn(log::keep_days(
+        settings.retention_days,
+        kept,
+        writer.clone(),
+        stopping.clone(),
+    ));
+    let warming = (authenticator.clone(), stopping.clone());
+    tasks.spawn(async move {
+        let (authenticator, stopping) = warming;
+        stopping.run_until_cancelled(authenticator.warm()).await;
+    });
+    Ok(Parts {
+        chat: Chat::new(writer, *store.fingerprint_key()),
+        store,
+        authenticator,
+        tail,
+        drain: Drain::new(settings.drain),
+    })
+}
+
+/// Everything that is served, by path.
+fn router(settings: &Settings, parts: &Parts) -> Router {
+    let front = if settings.playground {
+        playground::routes(PlaygroundConfig {
+            graphql_path: Http::PATH.to_owned(),
+            dev_token: dev_minter(settings, parts).map(|minter| {
+                let mint: playground::MintToken =
+                    Arc::new(move |user| minter.mint(user, None, PLAYGROUND_TOKEN_TTL));
+                mint
+            }),
+        })
+    } else {
+        playground::pointer_routes(Http::PATH)
+    };
+    health::routes(parts.store.clone(), parts.drain.clone())
+        .merge(front)
+        .layer(middleware::from_fn(logs::request))
+}
+
+/// Whoever reaches the playground is given a token, so only where nobody else can reach it.
+fn dev_minter(settings: &Settings, parts: &Parts) -> Option<Minter> {
+    settings
+        .is_development()
+        .then(|| parts.authenticator.minter())
+        .flatten()
+}

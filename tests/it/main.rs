@@ -1,0 +1,7 @@
+//! Tests of the real binary, through real sockets: one program, a module a subject.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod support;
+
+mod process;
