@@ -62,6 +62,9 @@ pub fn server_error(error: &Error) -> ServerError {
     if let Some(field) = error.field() {
         extensions.set("field", field);
     }
+    if let Some(limit) = error.limit() {
+        extensions.set("limit", limit);
+    }
     if let Error::RateLimited { retry_after_ms } = error {
         extensions.set("retryAfterMs", *retry_after_ms);
     }

@@ -407,3 +407,51 @@ async fn a_field_written_twice_is_run_once() {
     assert_eq!(bench.answer(text).await.0, r#"{"note":1}"#);
     assert_eq!(*bench.journal.lock().unwrap(), [1]);
 }
+
+/// What a chat opens with: its rooms with their newest message, and a page of the open one.
+const OPENING: &str = "query($room: ID!) {
+  head
+  viewer { id name rooms(first: 20) { edges { cursor node { ...R } } pageInfo { hasNextPage endCursor } } }
+  room(id: $room) {
+    ...R viewerRole
+    messages(last: 50) { edges { cursor node { ...M } } pageInfo { hasPreviousPage startCursor } }
+    members(first: 100) { nodes { id role joinedAt user { ...U } } }
+  }
+}
+fragment R on Room { id name visibility memberCount lastActivityAt lastMessage { ...M } }
+fragment M on Message { id body data version createdAt editedAt deletedAt cursor author { ...U } replyTo { id body author { ...U } } }
+fragment U on User { id name avatarUrl }";
+
+#[tokio::test]
+async fn the_real_schema_is_read_and_what_clients_ask_is_within_its_limits() {
+    use crate::graphql as real;
+    let roots = Schema::build(real::Query, real::Mutation, real::Subscription);
+    let shape = Arc::new(Shape::read(&real::sdl()).unwrap());
+    let documents = Documents::new(Limits::default(), shape.clone());
+    let allowance = Allowance::new(0, 0);
+    let executor = Executor::new(roots.finish(), shape, allowance, |_| Data::default());
+
+    let introspection = include_str!("../../document/introspection.graphql");
+    let prepared = documents.prepare(introspection, None, Variables::default());
+    let response = executor.execute(prepared.unwrap(), None).await.unwrap();
+    assert!(response.is_ok(), "{:?}", response.errors);
+
+    let variables = |json| Variables::from_json(json);
+    let room = variables(json!({ "room": "018f3c5e-7b1a-7c3d-9e2f-000000000001" }));
+    let prepared = documents.prepare(OPENING, None, room).unwrap();
+    // It passes validation: with nothing to resolve with, its fields fail, the required ones up to the root.
+    let response = executor.execute(prepared, Some(viewer())).await.unwrap();
+    assert_eq!(response.data, Value::Null);
+
+    let missing =
+        "mutation($input: SendMessageInput!) { sendMessage(input: $input) { duplicate } }";
+    let input = variables(json!({ "input": { "roomId": "x" } }));
+    let rejection = documents.prepare(missing, None, input).unwrap_err();
+    assert_eq!(code(&rejection.errors[0]), "BAD_USER_INPUT");
+    let greedy = "{ changes { events { ... on MessageSent { room { messages(last: 100) { nodes { id } } } } } } }";
+    let rejection = documents.prepare(greedy, None, Variables::default());
+    assert_eq!(
+        code(&rejection.unwrap_err().errors[0]),
+        "GRAPHQL_VALIDATION_FAILED"
+    );
+}
