@@ -5,6 +5,7 @@
 
 mod cli;
 mod database;
+mod origins;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,9 @@ use std::time::Duration;
 
 pub use cli::{Cli, Command, Flags, Invocation, InvocationError, Texts, TokenFlags};
 pub use database::Database;
+pub use origins::AllowedOrigins;
 
 use crate::auth::{KeySource, Rules};
-use crate::transport::http::Origins;
 
 /// A setting that cannot be used, as one line that names it and its value.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub struct Settings {
     /// What else a token must say.
     pub rules: Rules,
     /// Web pages of other origins that may use the API.
-    pub allowed_origins: Origins,
+    pub allowed_origins: AllowedOrigins,
     /// How fast one user may change things; `None` for no limit.
     pub mutations: Option<Rate>,
     /// WebSockets that one user may hold.

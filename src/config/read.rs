@@ -9,9 +9,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::cli::{SECRET, Texts};
-use super::{Bad, Database, LogFormat, Rate, Settings};
+use super::{AllowedOrigins, Bad, Database, LogFormat, Rate, Settings};
 use crate::auth::{KeySource, PublicKey, Rules, Secret};
-use crate::transport::http::Origins;
 
 const SECRET_FILE: &str = "TIDINGS_JWT_SECRET_FILE";
 const PUBLIC_KEY_FILE: &str = "TIDINGS_JWT_PUBLIC_KEY_FILE";
@@ -41,7 +40,7 @@ impl Settings {
                 issuers: given("TIDINGS_JWT_ISSUER").list(),
                 audiences: given("TIDINGS_JWT_AUDIENCE").list(),
             },
-            allowed_origins: given("TIDINGS_ALLOWED_ORIGINS").parsed(Origins::parse)?,
+            allowed_origins: given("TIDINGS_ALLOWED_ORIGINS").parsed(AllowedOrigins::parse)?,
             mutations: rate(
                 given("TIDINGS_MUTATIONS_PER_SECOND").limit()?,
                 given("TIDINGS_MUTATIONS_BURST").limit()?,
