@@ -2,6 +2,9 @@
 
 mod access;
 mod delivery;
+mod plans;
+mod positions;
 mod schema;
 mod store;
+mod trouble;
 mod world;

@@ -1,0 +1,75 @@
+//! Positions: what a ping says has been queued, so that a client may resume from it and misses nothing.
+
+use super::world::World;
+use crate::model::Visibility::Private;
+
+const EVENTS: &str = "subscription { events { kind room body } }";
+
+#[tokio::test]
+async fn a_quiet_subscription_moves_on_with_the_log() {
+    let world = World::new().await;
+    let (quiet, busy) = (world.create("bob", Private), world.create("ada", Private));
+    world.settled().await;
+    let mut bob = world.client("bob");
+    bob.subscribe(&world, "quiet", EVENTS).await;
+    let first = bob.until("CaughtUp").await;
+    assert_eq!(first, ["CaughtUp"]);
+    assert_eq!(bob.ping().await["quiet"], world.cursor(2).to_string());
+    for _ in 0..10 {
+        world.send(busy, "not bob's");
+    }
+    world.settled().await;
+    // Delivered behind everything else, so the worker has walked past it.
+    world.send(quiet, "bob's");
+    assert_eq!(bob.event().await["body"], "bob's");
+    bob.connection().ping();
+    assert_eq!(bob.ping().await["quiet"], world.cursor(13).to_string());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_has_not_begun_is_where_it_asked_to_begin() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    for _ in 0..100 {
+        world.send(room, "something to replay");
+    }
+    world.settled().await;
+    let mut ada = world.client_with("ada", 4_096);
+    ada.subscribe(&world, "1", EVENTS).await;
+    ada.until("CaughtUp").await;
+    ada.resume(&world, "2", EVENTS, Some(world.cursor(3))).await;
+    ada.connection().ping();
+    let mut delivered = 3;
+    loop {
+        let message = ada.message().await;
+        if message["type"] == "ping" {
+            let place = message["payload"]["resume"]["2"].as_str();
+            let Some(place) = place else { continue };
+            // Whatever it says was queued before it: what was read so far is at least that.
+            assert!(place <= world.cursor(delivered).to_string().as_str());
+            assert!(place >= world.cursor(3).to_string().as_str());
+            break;
+        }
+        if message["id"] == "2" {
+            delivered += 1;
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn going_live_is_told_with_a_ping_behind_caught_up() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    world.send(room, "a");
+    world.settled().await;
+    let mut ada = world.client("ada");
+    ada.resume(&world, "1", EVENTS, Some(world.cursor(0))).await;
+    let seen = ada.until("CaughtUp").await;
+    assert_eq!(seen, ["RoomCreated", "a", "CaughtUp"]);
+    let ping = ada.message().await;
+    assert_eq!(ping["type"], "ping");
+    assert_eq!(ping["payload"]["resume"]["1"], world.cursor(2).to_string());
+    world.end().await;
+}
