@@ -1,15 +1,30 @@
-//! `Subscription`: a placeholder until the hub is there.
+//! `Subscription`: what may be followed.
+//!
+//! Each resolver is executed twice. When the hub *plans*, it finds an intent slot in its context: it checks its arguments,
+//! sees to it that the viewer may follow them, writes its intent and yields nothing. When the hub *renders*, it finds a
+//! feed there, ignores its arguments and yields what it is fed, one item at a time, for whoever shares the operation.
 
-use async_graphql::{ID, Subscription};
+use std::collections::HashSet;
+
+use async_graphql::{Context, ID, Subscription};
 use futures_util::stream::{BoxStream, StreamExt, empty};
 
+use super::asking::viewer;
+use super::error::Result;
 use super::event::Event;
+use super::loaders;
 use super::message::Message;
 use super::scalars::Cursor;
+use crate::error::Error;
+use crate::hub::{Feed, Intent, IntentSlot, Item};
+use crate::model::{self, RoomId, Scope, What};
 
 /// To follow: as it happens, and from where one was cut off.
 #[derive(Default)]
 pub struct Subscription;
+
+/// Rooms that `events` takes by name: each costs a look into the store. Without names there is no limit.
+const NAMED_ROOMS_MAX: usize = 500;
 
 /// To follow: as it happens, and from where one was cut off.
 #[Subscription]
@@ -18,11 +33,19 @@ impl Subscription {
     /// Ends with RESYNC_REQUIRED when `after` cannot be honoured, with NOT_FOUND when the viewer may not see the room.
     async fn message_sent(
         &self,
+        ctx: &Context<'_>,
         #[graphql(desc = "Which room.")] room_id: ID,
         #[graphql(desc = "Begin with what follows this place in the log.")] after: Option<Cursor>,
-    ) -> BoxStream<'static, Message> {
-        let _ = (room_id, after);
-        empty().boxed()
+    ) -> Result<BoxStream<'static, Message>> {
+        if let Some(feed) = ctx.data_opt::<Feed>() {
+            return Ok(feed.clone().filter_map(sent).boxed());
+        }
+        let room = RoomId::parse("roomId", &room_id)?;
+        viewer(ctx)?;
+        let readable = loaders::readable(ctx, room).await?;
+        readable.ok_or(Error::NotFound { what: "room" })?;
+        intend(ctx, Scope::Rooms([room].into()), true, after)?;
+        Ok(empty().boxed())
     }
 
     /// All that happens in the viewer's rooms, or in `roomIds`, in log order. Without `roomIds`, rooms joined later come
@@ -30,10 +53,63 @@ impl Subscription {
     /// on.
     async fn events(
         &self,
+        ctx: &Context<'_>,
         #[graphql(desc = "These rooms only, members or not.")] room_ids: Option<Vec<ID>>,
         #[graphql(desc = "Begin with what follows this place in the log.")] after: Option<Cursor>,
-    ) -> BoxStream<'static, Event> {
-        let _ = (room_ids, after);
-        empty().boxed()
+    ) -> Result<BoxStream<'static, Event>> {
+        if let Some(feed) = ctx.data_opt::<Feed>() {
+            return Ok(feed.clone().map(Event::from_item).boxed());
+        }
+        viewer(ctx)?;
+        let scope = match room_ids {
+            None => Scope::Mine,
+            Some(ids) => Scope::Rooms(named(&ids)?.into()),
+        };
+        intend(ctx, scope, false, after)?;
+        Ok(empty().boxed())
+    }
+}
+
+fn intend(
+    ctx: &Context<'_>,
+    scope: Scope,
+    messages_only: bool,
+    after: Option<Cursor>,
+) -> Result<(), Error> {
+    let after: Option<model::Cursor> = after.map(|after| after.parsed("after")).transpose()?;
+    let slot = ctx.data_opt::<IntentSlot>().ok_or(Error::Internal)?;
+    slot.write(Intent {
+        scope,
+        messages_only,
+        after,
+    });
+    Ok(())
+}
+
+/// Rooms by their ids, each once.
+fn named(ids: &[ID]) -> Result<Vec<RoomId>, Error> {
+    if ids.len() > NAMED_ROOMS_MAX {
+        return Err(Error::BadInput {
+            field: "roomIds",
+            why: format!("{} rooms; the limit is {NAMED_ROOMS_MAX}", ids.len()),
+        });
+    }
+    let mut seen = HashSet::new();
+    let rooms = ids.iter().map(|id| RoomId::parse("roomIds", id));
+    let mut rooms = rooms.collect::<Result<Vec<_>, _>>()?;
+    rooms.retain(|room| seen.insert(*room));
+    Ok(rooms)
+}
+
+/// What `messageSent` shows of an item: the hub feeds it nothing else.
+async fn sent(item: Item) -> Option<Message> {
+    match item {
+        Item::Event(event) => match &event.what {
+            What::MessageSent(message) => {
+                Some(Message::new(message.clone(), Some(event.room.clone())))
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
