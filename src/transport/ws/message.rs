@@ -161,7 +161,7 @@ fn token(payload: &Map<String, Json>) -> Result<Option<String>, Close> {
 }
 
 /// The token in `Bearer <token>` (any letter case) or in the bare text. `None` when there is none.
-pub(super) fn bearer(text: &str) -> Option<&str> {
+fn bearer(text: &str) -> Option<&str> {
     let text = text.trim();
     let token = match text.split_at_checked(6) {
         Some((scheme, rest))

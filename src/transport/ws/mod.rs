@@ -7,6 +7,7 @@ mod absent;
 mod census;
 mod close;
 mod frame;
+mod live;
 mod message;
 mod protocol;
 mod socket;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value as Json};
 
 pub use close::Close;
 pub use frame::TransportWs;
+pub use live::Live;
 pub use protocol::{Action, AtOnce, Kind, Protocol, Start, Ticket};
 pub use timers::Waits;
 pub use upgrade::{Endpoint, Settings};
@@ -33,7 +35,7 @@ pub use upgrade::{Endpoint, Settings};
 use crate::auth::Viewer;
 use crate::document::Prepared;
 use crate::error::Error;
-use crate::hub::Outbox;
+use crate::hub::{Notice, Outbox};
 use crate::model::Cursor;
 
 /// The subprotocol spoken here.
@@ -54,7 +56,10 @@ pub trait Api: Send + Sync + 'static {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` closes with 4403, anything else with 1013.
-    fn authenticate(&self, token: &str) -> impl Future<Output = Result<Viewer, Error>> + Send;
+    fn authenticate(
+        &self,
+        token: &str,
+    ) -> impl Future<Output = Result<Arc<Viewer>, Error>> + Send;
 
     /// Makes an operation ready. The object holds `query`, `operationName`, `variables` and `extensions`, each of the
     /// right type, and whatever else the client sent.
@@ -65,11 +70,14 @@ pub trait Api: Send + Sync + 'static {
 
     /// Executes a query or mutation: the response as JSON text. A mutation's command reaches the writer's queue on the
     /// future's first poll: mutations are polled once in the order in which they came.
+    ///
+    /// # Errors
+    /// A JSON array of GraphQL errors: nothing was executed.
     fn execute(
         &self,
         prepared: Prepared,
         viewer: Arc<Viewer>,
-    ) -> impl Future<Output = String> + Send;
+    ) -> impl Future<Output = Result<String, String>> + Send;
 
     /// Plans a subscription.
     ///
@@ -89,7 +97,7 @@ pub trait Api: Send + Sync + 'static {
 }
 
 /// One connection's subscriptions; dropping it ends them all.
-pub trait Subscriptions: Send + 'static {
+pub trait Subscriptions: Send + Sync + 'static {
     /// A subscription that may be started.
     type Plan;
 
@@ -102,15 +110,6 @@ pub trait Subscriptions: Send + 'static {
     /// Queues a ping with each subscription's position, behind what those positions cover.
     fn ping(&self);
 
-    /// Waits for the next thing that the connection has to say.
-    fn notice(&mut self) -> impl Future<Output = Notice> + Send;
-}
-
-/// What a connection says by itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Notice {
-    /// The stream of this id has ended; its last message is in the outbox.
-    Ended(Arc<str>),
-    /// The socket is to be closed.
-    Close(Close),
+    /// Waits for the next thing that the connection has to say; safe to be dropped while it waits.
+    fn notice(&self) -> impl Future<Output = Notice> + Send;
 }

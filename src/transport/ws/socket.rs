@@ -18,11 +18,11 @@ use super::upgrade::Endpoint;
 use super::wire::{Event, Wire};
 use super::work::{Done, Work};
 use super::{
-    Action, Api, Close, Kind, MESSAGE_BYTES_MAX, Notice, Protocol, Start, Subscriptions, frame,
+    Action, Api, Close, Kind, MESSAGE_BYTES_MAX, Protocol, Start, Subscriptions, frame,
 };
 use crate::auth::{Authenticator, Viewer};
 use crate::error::{Code, Error};
-use crate::hub::{Frame, Outbox};
+use crate::hub::{Frame, Notice, Outbox};
 use crate::model::Timestamp;
 
 /// Bytes that are copied for writing at a time: enough to fill a socket's send buffer, little enough to stay fair.
@@ -101,6 +101,7 @@ impl<A: Api> Socket<A> {
                 if close == Close::STOPPING {
                     self.write_out(&mut wire);
                 }
+                self.outbox.close();
                 wire.close(close).await;
             }
             End::Closed => wire.close_back().await,
@@ -131,7 +132,7 @@ impl<A: Api> Socket<A> {
                     self.write(&mut frames, wire);
                 }
                 done = self.work.next() => self.done(done),
-                notice = next_notice(&mut self.known) => self.noticed(notice),
+                notice = next_notice(&self.known) => self.noticed(notice),
                 () = &mut alarm => {
                     self.alarm();
                     wake_at = self.wake_at();
@@ -314,12 +315,11 @@ impl<A: Api> Socket<A> {
         self.leave_when_quiet();
     }
 
-    fn welcome(&mut self, viewer: Viewer) {
+    fn welcome(&mut self, viewer: Arc<Viewer>) {
         let most = self.endpoint.settings.connections_per_user;
         let Some(counted) = self.endpoint.census.enter(&viewer.user.id, most) else {
             return self.close(Close::TOO_MANY_CONNECTIONS);
         };
-        let viewer = Arc::new(viewer);
         let api = &self.endpoint.api;
         // The head before the connection: what happens in between is after it.
         let Some(ack) = self.protocol.acknowledge(api.head()) else {
@@ -339,14 +339,14 @@ impl<A: Api> Socket<A> {
     fn noticed(&mut self, notice: Notice) {
         match notice {
             Notice::Ended(id) => self.protocol.ended(&id),
-            Notice::Close(close) => self.close(close),
+            Notice::Close(code, reason) => self.close(Close::new(code, reason)),
         }
     }
 
     /// A stream that ended by itself just before its client did away with it has left a notice, which must not be taken
     /// for one about the next stream of that id.
     fn settle(&mut self, gone: &str) {
-        while let Some(notice) = next_notice(&mut self.known).now_or_never() {
+        while let Some(notice) = next_notice(&self.known).now_or_never() {
             match notice {
                 Notice::Ended(id) if *id == *gone => {}
                 notice => self.noticed(notice),
@@ -396,7 +396,7 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-async fn next_notice<A: Api>(known: &mut Option<Known<A>>) -> Notice {
+async fn next_notice<A: Api>(known: &Option<Known<A>>) -> Notice {
     match known {
         Some(known) => known.connection.notice().await,
         None => std::future::pending().await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
+use axum::http::header::{SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,11 +17,11 @@ use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::create_response_with_body;
 
 use super::census::Census;
-use super::message::bearer;
 use super::socket::Socket;
 use super::wire::Wire;
 use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
 use crate::transport::drain::Drain;
+use crate::transport::http::{Origins, bearer, origin_allowed};
 
 /// How sockets are served.
 #[derive(Clone)]
@@ -32,8 +32,8 @@ pub struct Settings {
     pub at_once: AtOnce,
     /// Sockets of one viewer; 0 is no limit.
     pub connections_per_user: usize,
-    /// Whether a page of this origin may open a socket: browsers send cookies and reach inner networks across origins.
-    pub origin_allowed: Arc<dyn Fn(&HeaderMap) -> bool + Send + Sync>,
+    /// Which other sites' pages may open a socket: browsers let them all, and reach inner networks.
+    pub origins: Arc<Origins>,
 }
 
 /// Where sockets are opened. One for the whole server.
@@ -63,7 +63,7 @@ impl<A: Api> Endpoint<A> {
     /// Answers an upgrade request: 101, or 400 (no WebSocket handshake), 403 (origin), 426 (version), 503 (stopping).
     /// A subprotocol that is not spoken here is told by close code 4406, which clients see, unlike an HTTP status.
     pub fn upgrade(self: &Arc<Self>, mut request: Request) -> Response {
-        if !(self.settings.origin_allowed)(request.headers()) {
+        if !origin_allowed(request.headers(), &self.settings.origins) {
             return (
                 StatusCode::FORBIDDEN,
                 "this origin may not open a WebSocket",
@@ -153,9 +153,9 @@ fn choose(headers: &HeaderMap) -> Subprotocol {
     )
 }
 
+/// What says something else is none: it may be meant for a proxy on the way, and the payload may hold the token.
 fn header_token(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    bearer(text).map(str::to_owned)
+    bearer(headers).ok().flatten().map(str::to_owned)
 }
 
 #[cfg(test)]

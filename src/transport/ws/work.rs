@@ -20,7 +20,7 @@ use crate::error::Error;
 /// Something has come to its end.
 pub(super) enum Done<A: Api> {
     /// The token was checked.
-    Authenticated(Result<Viewer, Error>),
+    Authenticated(Result<Arc<Viewer>, Error>),
     /// A query or mutation was executed (its response), or could not be (errors).
     Answered(Start, Result<String, String>),
     /// A subscription was planned (or errors).
@@ -98,7 +98,7 @@ impl<A: Api> Work<A> {
         let (api, ticket) = (self.api.clone(), start.ticket);
         let plan = async move {
             let plan = guarded(api.plan(prepared, viewer)).await;
-            Done::Planned(start, plan.and_then(|plan| plan))
+            Done::Planned(start, plan)
         };
         self.stoppable(ticket, plan);
     }
@@ -177,10 +177,12 @@ impl<A: Api> Work<A> {
 }
 
 /// Runs an operation under a deadline. A panic of one is not the end of the others on its socket.
-async fn guarded<T>(work: impl Future<Output = T> + Send) -> Result<T, String> {
+async fn guarded<T>(
+    work: impl Future<Output = Result<T, String>> + Send,
+) -> Result<T, String> {
     let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout(OPERATION, work).await {
-        Ok(Ok(done)) => Ok(done),
+        Ok(Ok(done)) => done,
         Ok(Err(_)) => {
             tracing::error!("an operation panicked");
             Err(frame::errors(&Error::Internal))
