@@ -3,6 +3,7 @@
 //! The order of starting is the order of dependence: address, store, writer, tail, routes. Stopping is the reverse, and
 //! waits for each: sockets first, in turns, then requests, then what was handed to the writer, then the file.
 
+mod api;
 mod banner;
 mod health;
 pub mod logs;
@@ -18,6 +19,8 @@ use axum::{Router, middleware};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use api::Api;
 
 use crate::auth::{Authenticator, Minter};
 use crate::bus::LocalBus;
@@ -45,6 +48,12 @@ pub enum StartError {
     /// The database was opened and then failed.
     #[error("the database failed while {0}")]
     Store(#[from] StoreError),
+    /// The operating system gives no more threads.
+    #[error("no thread for delivering events: {0}")]
+    Threads(std::io::Error),
+    /// A defect: the schema that this binary prints cannot be read back.
+    #[error("the schema cannot be read: {0}")]
+    Schema(String),
 }
 
 /// Serves until `stop`, then drains.
@@ -63,6 +72,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<(), St
 pub struct Server {
     addr: SocketAddr,
     parts: Parts,
+    api: Api,
     /// Accepts until `closing`; ends when the last connection that is not a WebSocket has.
     listening: JoinHandle<()>,
     closing: CancellationToken,
@@ -103,9 +113,10 @@ impl Server {
         let authenticator = Arc::new(authenticator(settings)?);
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let parts = start_parts(settings, store, authenticator, &tasks, &stopping).await?;
+        let api = Api::new(settings, &parts)?;
         let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
         let listening = tokio::spawn(listener.serve(
-            router(settings, &parts),
+            router(settings, &parts, &api),
             parts.drain.clone(),
             closing.clone(),
             cut.clone(),
@@ -113,6 +124,7 @@ impl Server {
         Ok(Self {
             addr,
             parts,
+            api,
             listening,
             closing,
             cut,
@@ -142,6 +154,7 @@ impl Server {
             self.cut.cancel();
             let _ = listening.await;
         }
+        self.api.hub.stop().await;
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -225,7 +238,7 @@ async fn start_parts(
 }
 
 /// Everything that is served, by path.
-fn router(settings: &Settings, parts: &Parts) -> Router {
+fn router(settings: &Settings, parts: &Parts, api: &Api) -> Router {
     let front = if settings.playground {
         playground::routes(PlaygroundConfig {
             graphql_path: Http::PATH.to_owned(),
@@ -239,6 +252,7 @@ fn router(settings: &Settings, parts: &Parts) -> Router {
         playground::pointer_routes(Http::PATH)
     };
     health::routes(parts.store.clone(), parts.drain.clone())
+        .merge(api.routes())
         .merge(front)
         .layer(middleware::from_fn(logs::request))
 }

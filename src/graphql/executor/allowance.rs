@@ -8,7 +8,6 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::config::Rate;
 use crate::error::Error;
 use crate::model::UserId;
 
@@ -34,14 +33,6 @@ impl Allowance {
     /// So many a second and so many at once; 0 for either switches the limit off.
     pub fn new(per_second: u32, burst: u32) -> Self {
         Self::with_clock(per_second, burst, DefaultClock::default())
-    }
-}
-
-impl From<Option<Rate>> for Allowance {
-    fn from(rate: Option<Rate>) -> Self {
-        rate.map_or(Self { limited: None }, |rate| {
-            Self::new(rate.per_second.get(), rate.burst.get())
-        })
     }
 }
 

@@ -21,6 +21,7 @@ mod admission;
 mod intake;
 mod media;
 mod origin;
+mod origins;
 mod reply;
 
 #[cfg(test)]
@@ -28,9 +29,9 @@ mod tests;
 
 pub use admission::{Admit, Door, bearer};
 pub use origin::origin_allowed;
+pub use origins::Origins;
 
 use crate::auth::Viewer;
-use crate::config::AllowedOrigins;
 use crate::document::{Documents, Params, Prepared};
 use crate::graphql::executor::Executor;
 use media::Media;
@@ -49,7 +50,7 @@ pub struct Http {
     /// Lets viewers in.
     pub admit: Arc<dyn Admit>,
     /// Which other sites' scripts may call.
-    pub origins: Arc<AllowedOrigins>,
+    pub origins: Arc<Origins>,
     /// From the head of the request to the answer. What a mutation has handed to the writer goes on after it.
     pub timeout: Duration,
     /// A browser that opens the API's address is shown the playground instead.

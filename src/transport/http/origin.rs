@@ -8,14 +8,14 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::config::AllowedOrigins;
+use super::Origins;
 
 /// The longest that Chromium keeps a preflight's answer.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Whether a request with these headers may come in, a WebSocket's upgrade above all: browsers let any site open one.
 /// What names no origin is no browser.
-pub fn origin_allowed(headers: &HeaderMap, allowed: &AllowedOrigins) -> bool {
+pub fn origin_allowed(headers: &HeaderMap, allowed: &Origins) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (None, _) => true,
@@ -25,7 +25,7 @@ pub fn origin_allowed(headers: &HeaderMap, allowed: &AllowedOrigins) -> bool {
 }
 
 /// Answers preflights and tells browsers which sites may read answers.
-pub(super) fn cors(allowed: Arc<AllowedOrigins>) -> CorsLayer {
+pub(super) fn cors(allowed: Arc<Origins>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, request| {
             may_call(origin, &request.headers, &allowed)
@@ -37,7 +37,7 @@ pub(super) fn cors(allowed: Arc<AllowedOrigins>) -> CorsLayer {
         .max_age(PREFLIGHT_AGE)
 }
 
-fn may_call(origin: &HeaderValue, headers: &HeaderMap, allowed: &AllowedOrigins) -> bool {
+fn may_call(origin: &HeaderValue, headers: &HeaderMap, allowed: &Origins) -> bool {
     origin
         .to_str()
         .is_ok_and(|origin| allowed.permits(origin) || is_own(origin, headers))
@@ -84,7 +84,7 @@ mod tests {
         let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
         origin_allowed(
             &HeaderMap::from_iter(headers),
-            &AllowedOrigins::parse(list).unwrap(),
+            &Origins::parse(list).unwrap(),
         )
     }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn no_origin_is_no_browser_and_two_are_none() {
-        let origins = AllowedOrigins::parse("").unwrap();
+        let origins = Origins::parse("").unwrap();
         assert!(origin_allowed(&HeaderMap::new(), &origins));
         let mut headers = HeaderMap::new();
         headers.append(HOST, "a".parse().unwrap());

@@ -97,7 +97,7 @@ impl Server {
             documents: Arc::new(Documents::new(Limits::default(), shape.clone())),
             executor: Executor::new(schema, shape, Allowance::new(1, 3), equip),
             admit: Arc::new(ByName),
-            origins: Arc::new(AllowedOrigins::parse("https://app.example.com").unwrap()),
+            origins: Arc::new(Origins::parse("https://app.example.com").unwrap()),
             timeout: Http::TIMEOUT,
             playground: false,
             upgrade: None,

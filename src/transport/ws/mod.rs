@@ -56,10 +56,7 @@ pub trait Api: Send + Sync + 'static {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` closes with 4403, anything else with 1013.
-    fn authenticate(
-        &self,
-        token: &str,
-    ) -> impl Future<Output = Result<Arc<Viewer>, Error>> + Send;
+    fn authenticate(&self, token: &str) -> impl Future<Output = Result<Arc<Viewer>, Error>> + Send;
 
     /// Makes an operation ready. The object holds `query`, `operationName`, `variables` and `extensions`, each of the
     /// right type, and whatever else the client sent.

@@ -17,9 +17,7 @@ use super::timers::{Due, Timers};
 use super::upgrade::Endpoint;
 use super::wire::{Event, Wire};
 use super::work::{Done, Work};
-use super::{
-    Action, Api, Close, Kind, MESSAGE_BYTES_MAX, Protocol, Start, Subscriptions, frame,
-};
+use super::{Action, Api, Close, Kind, MESSAGE_BYTES_MAX, Protocol, Start, Subscriptions, frame};
 use crate::auth::{Authenticator, Viewer};
 use crate::error::{Code, Error};
 use crate::hub::{Frame, Notice, Outbox};

@@ -177,9 +177,7 @@ impl<A: Api> Work<A> {
 }
 
 /// Runs an operation under a deadline. A panic of one is not the end of the others on its socket.
-async fn guarded<T>(
-    work: impl Future<Output = Result<T, String>> + Send,
-) -> Result<T, String> {
+async fn guarded<T>(work: impl Future<Output = Result<T, String>> + Send) -> Result<T, String> {
     let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout(OPERATION, work).await {
         Ok(Ok(done)) => done,
