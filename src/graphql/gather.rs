@@ -6,12 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::mem::{replace, take};
+use std::mem::take;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
-use futures_util::future::poll_fn;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 
 use crate::error::Error;
 use crate::store::StoreError;
@@ -87,11 +86,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Gather<K, V> {
         }
     }
 
-    /// Siblings are polled in turn: once a whole turn has brought no one new, all are there.
+    /// Once a whole turn of the task has brought no one new, all are there. Tokio wakes who yields only after the task
+    /// has come to rest; who woke itself would be polled again by the innermost of the joins that it is in, before the
+    /// outer ones have come to its cousins.
     async fn until_all_have_asked(&self) {
         loop {
             let asked = self.waiting().len();
-            one_turn().await;
+            yield_now().await;
             if self.waiting().len() == asked {
                 return;
             }
@@ -112,25 +113,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Drop for Abandoned<'_, K, V> {
     }
 }
 
-/// Lets everything else in this task be polled once.
-async fn one_turn() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures_util::FutureExt;
-    use futures_util::future::join_all;
+    use futures_util::future::{BoxFuture, join_all};
     use futures_util::stream::{FuturesUnordered, StreamExt};
 
     use super::*;
@@ -152,19 +140,29 @@ mod tests {
         assert_eq!(reads.into_inner(), 1);
     }
 
-    #[tokio::test]
-    async fn cousins_are_read_together() {
-        let (gather, reads) = (Gather::default(), AtomicUsize::new(0));
-        let families = (0..40).map(|n| {
-            let gather = &gather;
-            let reads = &reads;
-            async move {
-                let children = (0..5).map(|m| gather.load(5 * n + m, |keys| doubled(reads, keys)));
-                let children: FuturesUnordered<_> = children.collect();
-                children.collect::<Vec<_>>().await
+    /// A tree as the executor makes it: lists of objects with several fields each, the keys at its leaves.
+    fn tree<'a>(
+        gather: &'a Gather<u32, u32>,
+        reads: &'a AtomicUsize,
+        depth: u32,
+        key: u32,
+    ) -> BoxFuture<'a, ()> {
+        async move {
+            if depth == 0 {
+                gather.load(key, |keys| doubled(reads, keys)).await.unwrap();
+                return;
             }
-        });
-        join_all(families).await;
+            let children = (0..3).map(|n| tree(gather, reads, depth - 1, 3 * key + n));
+            let mut children: FuturesUnordered<_> = children.collect();
+            while children.next().await.is_some() {}
+        }
+        .boxed()
+    }
+
+    #[tokio::test]
+    async fn cousins_are_read_together_however_far_apart() {
+        let (gather, reads) = (Gather::default(), AtomicUsize::new(0));
+        tree(&gather, &reads, 6, 0).await;
         assert_eq!(reads.into_inner(), 1);
     }
 
@@ -179,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_leads_when_the_leader_is_dropped() {
-        for polls in 1..=2 {
+        for polls in 1..=3 {
             let (gather, reads) = (Gather::default(), AtomicUsize::new(0));
             let mut leader = Box::pin(gather.load(1, |keys| doubled(&reads, keys)));
             let mut follower = Box::pin(gather.load(2, |keys| doubled(&reads, keys)));

@@ -1,3 +1,11 @@
 //! The schema as a whole: what it says, and what it answers over a real store.
 
+mod bad_input;
+mod changes;
+mod paging;
 mod schema;
+mod statements;
+mod unseen;
+mod visibility;
+mod world;
+mod writing;

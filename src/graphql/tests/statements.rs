@@ -1,0 +1,90 @@
+//! How many statements a page takes: no more for many than for few.
+
+use serde_json::{Value, json};
+
+use super::world::{World, text};
+
+/// The statements that a query takes.
+async fn reads(world: &mut World, query: &str, variables: Value) -> u64 {
+    world.hush().await;
+    let before = world.deps.store.reads();
+    world.ask("ada", query, variables).await;
+    let after = world.deps.store.reads();
+    // One is the world's own, for the head.
+    after - before - 1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_messages_takes_the_same_for_5_as_for_50() {
+    let mut world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &["ben", "cay"]).await;
+    let mut last = None;
+    for n in 0..60 {
+        let who = ["ada", "ben", "cay"][n % 3];
+        last = Some(
+            world
+                .send(who, &room, &n.to_string(), last.as_deref())
+                .await,
+        );
+    }
+    let query = "query($room: ID!, $last: Int) { room(id: $room) {
+        messages(last: $last) {
+            edges { node { id body author { id name } room { id name lastMessage { id } }
+                replyTo { id body author { id name } replyTo { id author { name } } } } }
+            pageInfo { hasNextPage hasPreviousPage } }
+    } }";
+    let mut counts = Vec::new();
+    for last in [5, 50] {
+        counts.push(reads(&mut world, query, json!({"room": room, "last": last})).await);
+    }
+    assert_eq!(counts[0], counts[1]);
+    // The room, the page, the last message with the replies' own replies; and again for what those brought up.
+    assert!(counts[1] <= 4, "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_many_rooms_take_the_same_as_of_one() {
+    let mut world = World::new().await;
+    for n in 0..40 {
+        let room = world.room("ada", "PRIVATE", &["ben"]).await;
+        for m in 0..3 {
+            world.send("ada", &room, &format!("{n} {m}"), None).await;
+        }
+    }
+    let query = "query($first: Int) { viewer { rooms(first: $first) { nodes {
+        id viewerRole lastMessage { body author { name } }
+        messages(last: 2) { nodes { body author { name } room { name viewerRole } } pageInfo { hasPreviousPage } }
+        members(first: 5) { nodes { user { name } role } }
+    } } } }";
+    let mut counts = Vec::new();
+    for first in [1, 5, 40] {
+        counts.push(reads(&mut world, query, json!({"first": first})).await);
+    }
+    assert_eq!(counts[1], counts[2]);
+    assert!(counts[2] <= counts[0] + 1, "{counts:?}");
+    // Profile, rooms; roles, last messages, messages, members; roles again a level down.
+    assert!(counts[2] <= 7, "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_mutation_gives_back_is_not_read_again() {
+    let mut world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    let first = world.send("ada", &room, "first", None).await;
+    let query = "mutation($input: SendMessageInput!) { sendMessage(input: $input) { duplicate
+        message { id body author { id name } replyTo { id body author { name } } room { id name memberCount
+            lastMessage { id body } } } } }";
+    let input = json!({"roomId": room, "body": "second", "replyToId": first});
+    assert_eq!(reads(&mut world, query, json!({"input": input})).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aliases_of_one_message_are_read_once() {
+    let mut world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    let message = world.send("ada", &room, "hello", None).await;
+    let query = "query($id: ID!) { a: message(id: $id) { body } b: message(id: $id) { body } c: message(id: $id) { body } }";
+    assert_eq!(reads(&mut world, query, json!({"id": message})).await, 2);
+    let answer = world.ask("ada", query, json!({"id": message})).await;
+    assert_eq!(text(&answer["c"]["body"]), "hello");
+}

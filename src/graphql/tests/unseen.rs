@@ -1,0 +1,247 @@
+//! What is shared is executed with no viewer: everything reachable under a subscription is shown so, but for what is
+//! marked; and what an event brings along is shown at once, without a read.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use async_graphql::parser::parse_schema;
+use async_graphql::parser::types::{BaseType, FieldDefinition, TypeKind, TypeSystemDefinition};
+use async_graphql::{EmptyMutation, EmptySubscription, Object, Positioned, Schema};
+use futures_util::FutureExt;
+use serde_json::json;
+
+use super::super::event::RoomEventIsEvent;
+use super::super::{Event, Message, sdl};
+use super::world::World;
+use crate::hub::Item;
+use crate::model::{Cursor, Resync, RoomId, Seq};
+
+/// What a subscription yields, as a query.
+struct Stream(Vec<Item>);
+
+#[Object]
+impl Stream {
+    async fn events(&self) -> Vec<Event> {
+        self.0.iter().cloned().map(Event::from_item).collect()
+    }
+
+    async fn message_sent(&self) -> Vec<Message> {
+        let sent = |item: &Item| match item {
+            Item::Event(event) => Message::sent(event),
+            _ => None,
+        };
+        self.0.iter().filter_map(sent).collect()
+    }
+}
+
+type Shown = Schema<Stream, EmptyMutation, EmptySubscription>;
+
+fn show(world: &World, items: Vec<Item>) -> Shown {
+    Schema::build(Stream(items), EmptyMutation, EmptySubscription)
+        .register_output_type::<RoomEventIsEvent>()
+        .data(world.deps.clone())
+        .finish()
+}
+
+/// Every kind of event, read back from the log, and what is not in it.
+async fn everything() -> (World, Shown) {
+    let mut world = World::new().await;
+    let room = world.room("ada", "PUBLIC", &["ben"]).await;
+    let first = world.send("ada", &room, "first", None).await;
+    let second = world.send("ben", &room, "second", Some(&first)).await;
+    let third = world.send("cay", &room, "third", Some(&second)).await;
+    for (field, input) in [
+        (
+            "editMessage",
+            json!({"messageId": first, "body": "again", "data": {"a": 1}}),
+        ),
+        ("deleteMessage", json!({"messageId": third})),
+        (
+            "updateRoom",
+            json!({"roomId": room, "name": "new", "data": {"b": 2}}),
+        ),
+        (
+            "addMember",
+            json!({"roomId": room, "userId": "ben", "role": "READER"}),
+        ),
+        ("removeMember", json!({"roomId": room, "userId": "ben"})),
+    ] {
+        let who = if third == input["messageId"] {
+            "cay"
+        } else {
+            "ada"
+        };
+        let ty = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
+        let query =
+            format!("mutation($input: {ty}!) {{ {field}(input: $input) {{ __typename }} }}");
+        world.ask(who, &query, json!({"input": input})).await;
+    }
+    let cursor: Cursor = world.head().await;
+    let events = world.deps.store.events(Seq::ZERO, 100).await.unwrap();
+    let mut items: Vec<_> = events.into_iter().map(Item::Event).collect();
+    let (reason, room) = (Resync::CursorAhead, RoomId::LOBBY);
+    items.extend([
+        Item::CaughtUp(cursor),
+        Item::Resync { cursor, reason },
+        Item::Revoked { cursor, room },
+    ]);
+    world.hush().await;
+    let shown = show(&world, items);
+    (world, shown)
+}
+
+/// Fields of objects and interfaces, and the objects behind each interface.
+struct Types {
+    fields: HashMap<String, Vec<FieldDefinition>>,
+    behind: HashMap<String, Vec<String>>,
+}
+
+fn types() -> Types {
+    let (mut fields, mut behind) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
+    let plain =
+        |fields: Vec<Positioned<FieldDefinition>>| fields.into_iter().map(|it| it.node).collect();
+    for definition in parse_schema(sdl()).unwrap().definitions {
+        let TypeSystemDefinition::Type(ty) = definition else {
+            continue;
+        };
+        let name = ty.node.name.node.to_string();
+        match ty.node.kind {
+            TypeKind::Object(object) => {
+                for interface in &object.implements {
+                    let objects = behind.entry(interface.node.to_string()).or_default();
+                    objects.push(name.clone());
+                }
+                fields.insert(name, plain(object.fields));
+            }
+            TypeKind::Interface(interface) => {
+                fields.insert(name, plain(interface.fields));
+            }
+            _ => {}
+        }
+    }
+    Types { fields, behind }
+}
+
+fn named(ty: &async_graphql::parser::types::Type) -> String {
+    match &ty.base {
+        BaseType::Named(name) => name.to_string(),
+        BaseType::List(item) => named(item),
+    }
+}
+
+/// For each object reachable under a subscription, the shortest selection that leads there, with `@` in its place.
+fn ways(types: &Types) -> HashMap<String, String> {
+    let mut ways = HashMap::new();
+    let mut queue: VecDeque<(String, String)> = types.fields["Subscription"]
+        .iter()
+        .map(|it| {
+            (
+                named(&it.ty.node),
+                format!("{{ {} {{ @ }} }}", it.name.node),
+            )
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    while let Some((ty, way)) = queue.pop_front() {
+        if let Some(objects) = types.behind.get(&ty) {
+            for object in objects {
+                let way = way.replace('@', &format!("... on {object} {{ @ }}"));
+                queue.push_back((object.clone(), way));
+            }
+            continue;
+        }
+        if !seen.insert(ty.clone()) {
+            continue;
+        }
+        for field in &types.fields[&ty] {
+            let target = named(&field.ty.node);
+            let marked = !field.directives.is_empty();
+            if types.fields.contains_key(&target) && !marked {
+                let way = way.replace('@', &format!("{} {{ @ }}", field.name.node));
+                queue.push_back((target, way));
+            }
+        }
+        ways.insert(ty, way);
+    }
+    ways
+}
+
+#[tokio::test]
+async fn without_a_viewer_what_is_marked_fails_and_nothing_else() {
+    let (_world, shown) = everything().await;
+    let types = types();
+    let ways = ways(&types);
+    assert!(ways.len() >= 20, "{ways:#?}");
+    let mut marks = 0;
+    for (ty, way) in &ways {
+        for field in &types.fields[ty] {
+            let name = &field.name.node;
+            let leaf = match types.fields.contains_key(&named(&field.ty.node)) {
+                true => format!("{name} {{ __typename }}"),
+                false => name.to_string(),
+            };
+            let answer = shown.execute(way.replace('@', &leaf)).await;
+            let marked = field
+                .directives
+                .iter()
+                .any(|it| it.node.name.node == "perViewer");
+            marks += usize::from(marked);
+            assert_eq!(
+                marked,
+                !answer.errors.is_empty(),
+                "{ty}.{name}: {:?}",
+                answer.errors
+            );
+            for error in answer.errors {
+                let error = serde_json::to_value(error).unwrap();
+                assert_eq!(error["extensions"]["code"], "UNAUTHENTICATED");
+            }
+        }
+    }
+    assert_eq!(marks, 2, "User.rooms and Room.viewerRole");
+}
+
+#[tokio::test]
+async fn what_an_event_brings_along_is_shown_at_once() {
+    let (world, shown) = everything().await;
+    let query = "{ events { __typename cursor
+        ... on RoomEvent { at actor { id name avatarUrl } room { id name visibility data memberCount } }
+        ... on MessageSent { message { ...m } }
+        ... on MessageEdited { message { ...m } }
+        ... on MessageDeleted { message { ...m } }
+        ... on MemberJoined { member { id role joinedAt user { id name } } }
+        ... on MemberUpdated { member { id role joinedAt user { id name } } }
+        ... on MemberLeft { memberId user { id } }
+        ... on ResyncRequired { reason } ... on AccessRevoked { roomId } } messageSent { ...m } }
+        fragment m on Message { id body data version createdAt editedAt deletedAt cursor author { id name }
+            room { id name } replyTo { id body author { id name } room { id } } }";
+    let before = world.deps.store.reads();
+    let answer = shown.execute(query).now_or_never();
+    let answer = answer.expect("nothing to wait for");
+    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+    assert_eq!(world.deps.store.reads(), before);
+    let answer = answer.data.into_json().unwrap();
+    let kinds: HashSet<_> = super::world::each(&answer["events"], "__typename")
+        .into_iter()
+        .collect();
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
+}
+
+#[tokio::test]
+async fn the_last_message_is_the_one_the_event_is_about() {
+    let world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    world.send("ada", &room, "newest", None).await;
+    let events = world.deps.store.events(Seq::ZERO, 100).await.unwrap();
+    let items = events.into_iter().map(Item::Event).collect();
+    let shown = show(&world, items);
+    let query = "{ messageSent { room { lastMessage { body room { lastMessage { body } } } } } }";
+    let answer = shown
+        .execute(query)
+        .now_or_never()
+        .expect("nothing to wait for");
+    let answer = answer.data.into_json().unwrap();
+    assert_eq!(
+        answer["messageSent"][0]["room"]["lastMessage"]["body"],
+        "newest"
+    );
+}
