@@ -27,7 +27,7 @@ use crate::bus::LocalBus;
 use crate::chat::Chat;
 use crate::config::{Bad, Settings};
 use crate::log::{self, Tail, TailLimits, Writer};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::transport::drain::Drain;
 use crate::transport::http::Http;
@@ -183,7 +183,11 @@ fn unusable(settings: &Settings, error: &std::io::Error) -> Bad {
 
 async fn open(settings: &Settings) -> Result<Arc<SqliteStore>, Bad> {
     let url = &settings.database.url;
-    let store = SqliteStore::open(url).await;
+    let options = SqliteOptions {
+        synchronous: settings.synchronous,
+        ..SqliteOptions::default()
+    };
+    let store = SqliteStore::open_with(url, &options).await;
     store
         .map(Arc::new)
         .map_err(|error| Bad::new("TIDINGS_DATABASE_URL", url, error.to_string()))

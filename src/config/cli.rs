@@ -71,6 +71,15 @@ pub struct Flags {
         default_value = "sqlite://tidings.db"
     )]
     pub database_url: Option<String>,
+    /// Whether a send is answered before it is on the disk: full for after, normal for before. With normal a power cut loses
+    /// the newest messages, acknowledged or not.
+    #[arg(
+        long,
+        env = "TIDINGS_SYNCHRONOUS",
+        value_name = "full|normal",
+        default_value = "full"
+    )]
+    pub synchronous: Option<String>,
     /// Tokens are signed by HS256 with this secret of at least 32 bytes. Without any key, and on a loopback address
     /// only, the server makes one of its own and keeps it beside the database: development mode.
     #[arg(long, env = "TIDINGS_JWT_SECRET", value_name = "SECRET")]

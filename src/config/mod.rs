@@ -5,7 +5,6 @@
 
 mod cli;
 mod database;
-mod origins;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -16,9 +15,10 @@ use std::time::Duration;
 
 pub use cli::{Cli, Command, Flags, Invocation, InvocationError, Texts, TokenFlags};
 pub use database::Database;
-pub use origins::AllowedOrigins;
 
 use crate::auth::{KeySource, Rules};
+use crate::store::sqlite::Synchronous;
+use crate::transport::http::Origins;
 
 /// A setting that cannot be used, as one line that names it and its value.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -50,12 +50,14 @@ pub struct Settings {
     pub bind: SocketAddr,
     /// Where things are kept.
     pub database: Database,
+    /// When a commit is answered.
+    pub synchronous: Synchronous,
     /// Whose tokens to trust.
     pub key: KeySource,
     /// What else a token must say.
     pub rules: Rules,
     /// Web pages of other origins that may use the API.
-    pub allowed_origins: AllowedOrigins,
+    pub allowed_origins: Origins,
     /// How fast one user may change things; `None` for no limit.
     pub mutations: Option<Rate>,
     /// WebSockets that one user may hold.

@@ -9,8 +9,10 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::cli::{SECRET, Texts};
-use super::{AllowedOrigins, Bad, Database, LogFormat, Rate, Settings};
+use super::{Bad, Database, LogFormat, Rate, Settings};
 use crate::auth::{KeySource, PublicKey, Rules, Secret};
+use crate::store::sqlite::Synchronous;
+use crate::transport::http::Origins;
 
 const SECRET_FILE: &str = "TIDINGS_JWT_SECRET_FILE";
 const PUBLIC_KEY_FILE: &str = "TIDINGS_JWT_PUBLIC_KEY_FILE";
@@ -36,11 +38,12 @@ impl Settings {
         Ok(Self {
             bind,
             database,
+            synchronous: given("TIDINGS_SYNCHRONOUS").parsed(synchronous)?,
             rules: Rules {
                 issuers: given("TIDINGS_JWT_ISSUER").list(),
                 audiences: given("TIDINGS_JWT_AUDIENCE").list(),
             },
-            allowed_origins: given("TIDINGS_ALLOWED_ORIGINS").parsed(AllowedOrigins::parse)?,
+            allowed_origins: given("TIDINGS_ALLOWED_ORIGINS").parsed(Origins::parse)?,
             mutations: rate(
                 given("TIDINGS_MUTATIONS_PER_SECOND").limit()?,
                 given("TIDINGS_MUTATIONS_BURST").limit()?,
@@ -135,6 +138,14 @@ fn workers(text: &str) -> Result<NonZeroUsize, &'static str> {
             .ok()
             .filter(|n: &NonZeroUsize| n.get() <= 256)
             .ok_or("neither auto nor a whole number from 1 to 256"),
+    }
+}
+
+fn synchronous(text: &str) -> Result<Synchronous, &'static str> {
+    match text {
+        "full" => Ok(Synchronous::Full),
+        "normal" => Ok(Synchronous::Normal),
+        _ => Err("full or normal"),
     }
 }
 

@@ -4,4 +4,7 @@
 
 mod support;
 
+#[cfg(unix)]
+mod durability;
 mod process;
+mod walls;

@@ -6,3 +6,13 @@ mod server;
 
 pub(crate) use output::run;
 pub(crate) use server::{Plan, TestServer, hs256, now_secs};
+
+/// The seed of a test's random choices, printed so that a failure can be had again: `TIDINGS_TEST_SEED`.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("TIDINGS_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(rand::random);
+    println!("TIDINGS_TEST_SEED={seed}");
+    seed
+}
