@@ -1,4 +1,6 @@
-//! SQLite alone: the file, its lock, its plans.
+//! SQLite alone: the file, its lock, its plans. The contract is in [`crate::store::contract`].
+
+use std::path::Path;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -7,14 +9,18 @@ use super::SqliteStore;
 use crate::store::Store;
 use crate::store::contract::{Bench, contract};
 
+mod file;
+mod plans;
+mod wiping;
+
 /// A database in a folder of its own.
 struct Folder {
     dir: TempDir,
     store: SqliteStore,
 }
 
-fn url(dir: &TempDir) -> String {
-    format!("sqlite://{}", dir.path().join("tidings.db").display())
+fn url(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("tidings.db").display())
 }
 
 #[async_trait]
@@ -23,7 +29,7 @@ impl Bench for Folder {
 
     async fn fresh() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&url(&dir)).await.unwrap();
+        let store = SqliteStore::open(&url(dir.path())).await.unwrap();
         Self { dir, store }
     }
 
@@ -34,7 +40,7 @@ impl Bench for Folder {
     async fn reopened(self) -> Self {
         self.store.close().await;
         drop(self.store);
-        let store = SqliteStore::open(&url(&self.dir)).await.unwrap();
+        let store = SqliteStore::open(&url(self.dir.path())).await.unwrap();
         Self {
             dir: self.dir,
             store,

@@ -235,3 +235,15 @@ impl Rows {
         self.first_event.is_none_or(|first| first == head.next())
     }
 }
+
+#[cfg(test)]
+impl Writer {
+    /// A number that the connection says about itself.
+    pub(super) async fn pragma(&self, text: &'static str) -> i64 {
+        let mut state = self.state.lock().await;
+        let mut conn = self.idle(&mut state).await.unwrap();
+        let row = sqlx::query(text).fetch_one(&mut conn).await.unwrap();
+        *state = State::Idle(Some(conn));
+        Columns::of(&row).int().unwrap()
+    }
+}

@@ -1,0 +1,115 @@
+//! How SQLite means to run the statements: by index, never through a whole table.
+
+use sqlx::{ConnectOptions, Row};
+
+use super::super::sql;
+use super::Folder;
+use crate::store::Store;
+use crate::store::contract::Bench;
+
+/// Those that go with every batch, page and subscription.
+const HOT: &[&str] = &[
+    sql::BEGIN,
+    sql::COMMIT,
+    sql::BOUNDS,
+    sql::READY,
+    sql::ROOMS,
+    sql::MESSAGES,
+    sql::MEMBERS,
+    sql::USERS,
+    sql::PROFILE,
+    sql::ROOMS_PUBLIC[0],
+    sql::ROOMS_PUBLIC[1],
+    sql::ROOMS_OF[0],
+    sql::ROOMS_OF[1],
+    sql::ROOMS_SHARED[0],
+    sql::ROOMS_SHARED[1],
+    sql::MESSAGE_PAGES[0],
+    sql::MESSAGE_PAGES[1],
+    sql::MEMBER_PAGES[0],
+    sql::MEMBER_PAGES[1],
+    sql::ACCESS_MINE,
+    sql::ACCESS_NAMED,
+    sql::REPLAY_MINE,
+    sql::REPLAY_NAMED,
+    sql::EVENTS,
+    sql::SHOW,
+];
+
+/// A step that walks through what is not bounded by the question: a table or an index from one end to the other.
+fn walks(step: &str) -> bool {
+    let Some(what) = step.strip_prefix("SCAN ") else {
+        return false;
+    };
+    let bounded = [
+        "CONSTANT ROW",
+        "readable",
+        "merged",
+        "(subquery",
+        "pruned",
+        "list",
+    ];
+    !what.contains("VIRTUAL TABLE") && !bounded.iter().any(|name| what.starts_with(name))
+}
+
+/// Sorting is for what is small or cut already, never for a list in the order of an index.
+fn sorts(step: &str) -> bool {
+    step.contains("TEMP B-TREE FOR ORDER BY") || step.contains("TEMP B-TREE FOR LAST")
+}
+
+async fn plan(bench: &Folder, statement: &str) -> Vec<String> {
+    // With foreign keys on, the plan of an INSERT into a parent table names a walk through its children, which is only
+    // taken while a violation is outstanding.
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(bench.store().path())
+        .foreign_keys(false);
+    let mut conn = options.connect().await.unwrap();
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let rows = sqlx::query(explain).fetch_all(&mut conn).await.unwrap();
+    rows.iter().map(|row| row.get(3)).collect()
+}
+
+#[tokio::test]
+async fn no_hot_statement_walks_through_a_table() {
+    let bench = Folder::fresh().await;
+    for text in HOT {
+        for statement in text.split(';').map(str::trim) {
+            let control = ["", "BEGIN", "BEGIN IMMEDIATE", "COMMIT"].contains(&statement);
+            if control {
+                continue;
+            }
+            let plan = plan(&bench, statement).await;
+            assert!(
+                !plan.iter().any(|step| walks(step)),
+                "{statement}\n{plan:#?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_come_in_the_order_of_an_index() {
+    let bench = Folder::fresh().await;
+    for statement in [
+        sql::ROOMS_PUBLIC[0],
+        sql::ROOMS_PUBLIC[1],
+        sql::MESSAGE_PAGES[0],
+        sql::MESSAGE_PAGES[1],
+        sql::MEMBER_PAGES[0],
+        sql::MEMBER_PAGES[1],
+    ] {
+        let plan = plan(&bench, statement).await;
+        assert!(
+            !plan.iter().any(|step| sorts(step)),
+            "{statement}\n{plan:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_walk_would_be_seen() {
+    let bench = Folder::fresh().await;
+    let plan = plan(&bench, "SELECT seq FROM events WHERE at > 5").await;
+    assert!(plan.iter().any(|step| walks(step)), "{plan:#?}");
+    bench.store().close().await;
+}
