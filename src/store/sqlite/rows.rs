@@ -1,7 +1,9 @@
 //! Rows to values. Columns are read in the order in which [`super::sql`] selects them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Decode, Error, Row};
 use uuid::Uuid;
@@ -120,6 +122,48 @@ impl<'r> Columns<'r> {
             joined_seq,
             standing,
         }))
+    }
+
+    /// A JSON array in one column.
+    pub(super) fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        serde_json::from_str(self.take()?).map_err(unreadable)
+    }
+
+    pub(super) fn user_list(&mut self) -> Result<HashMap<UserId, Arc<User>>> {
+        let users: Vec<(String, String, Option<String>, i64)> = self.json()?;
+        let user = |(id, name, avatar_url, profile_at): (String, String, Option<String>, i64)| {
+            let user = User {
+                id: UserId::stored(&id),
+                name: name.into(),
+                avatar_url: avatar_url.map(Arc::from),
+                profile_at: Timestamp(profile_at),
+            };
+            (user.id.clone(), Arc::new(user))
+        };
+        Ok(users.into_iter().map(user).collect())
+    }
+
+    /// Members whose users came before them.
+    pub(super) fn member_list(
+        &mut self,
+        users: &HashMap<UserId, Arc<User>>,
+    ) -> Result<Vec<Arc<Member>>> {
+        let members: Vec<(Uuid, Uuid, String, i64, i64, u64, i64)> = self.json()?;
+        let members = members.into_iter();
+        let member = |(id, room, user, code, at, seq, stands)| {
+            let user: String = user;
+            Ok(Arc::new(Member {
+                id: MemberId::from_uuid(id),
+                room: RoomId::from_uuid(room),
+                user: (users.get(user.as_str()).cloned())
+                    .ok_or_else(|| unreadable("a member is no user"))?,
+                role: role(code)?,
+                joined_at: Timestamp(at),
+                joined_seq: Seq(seq),
+                standing: standing(stands)?,
+            }))
+        };
+        members.map(member).collect()
     }
 
     /// A message with the one it replies to.

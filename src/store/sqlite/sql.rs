@@ -1,7 +1,8 @@
 //! Every statement, as constant text.
 //!
 //! Sets and rows come in as JSON arrays, one bind for a whole batch, so that text is never built and a batch costs one
-//! trip to the driver's thread. Only anonymous `?`: in a text of several statements sqlx silently binds NULL to sparse
+//! trip to the driver's thread. Rows go through `jsonb_each`, which hands each on as parsed; `json_each` would write it
+//! out as text, to be parsed again, for every column. Only anonymous `?`: in a text of several statements sqlx silently binds NULL to sparse
 //! numbered ones. Texts that end in COMMIT are run to their end (`execute`, `fetch_all`), never with a `fetch_one`,
 //! which would stop before it.
 
@@ -72,47 +73,52 @@ macro_rules! with_reply {
     };
 }
 
-/// Opens a batch. Binds: room ids; message ids; [room, user] pairs; [message, user] pairs; message ids; node ids three
-/// times; user ids.
+/// A membership as a JSON array, without its user. Of `members AS member`.
+macro_rules! member_list {
+    () => {
+        "json_group_array(json_array(hex(member.id), hex(member.room), member.user, member.role, member.joined_at, \
+         member.joined_seq, member.standing))"
+    };
+}
+
+/// Opens a batch. Binds: user ids; room ids; message ids; [room, user] pairs; [message, user] pairs; message ids; node
+/// ids.
+///
+/// What there are many of in a batch comes as one JSON row each: the driver wakes the writer for every row.
 pub(super) const BEGIN: &str = concat!(
     "BEGIN IMMEDIATE;\n",
     "SELECT 0, ",
     head!(),
     ";\n",
-    "SELECT 1, ",
+    "SELECT 1, json_group_array(json_array(user.id, user.name, user.avatar_url, user.profile_at)) ",
+    "FROM users AS user WHERE user.id IN (SELECT value FROM json_each(?));\n",
+    "SELECT 2, ",
     room!(),
     " FROM rooms AS room WHERE room.id IN ",
     "(SELECT unhex(value, '-') FROM json_each(?) UNION SELECT room FROM messages WHERE id IN ",
     uuids!(),
     ");\n",
-    "SELECT 2, ",
-    member!(),
-    " FROM json_each(?) AS pair ",
-    "CROSS JOIN members AS member ON member.room = unhex(pair.value ->> 0, '-') AND member.user = pair.value ->> 1 ",
-    "CROSS JOIN users AS user ON user.id = member.user;\n",
-    "SELECT 2, ",
-    member!(),
-    " FROM json_each(?) AS pair ",
-    "CROSS JOIN messages AS message ON message.id = unhex(pair.value ->> 0, '-') ",
-    "CROSS JOIN members AS member ON member.room = message.room AND member.user = pair.value ->> 1 ",
-    "CROSS JOIN users AS user ON user.id = member.user;\n",
     "SELECT 3, ",
+    member_list!(),
+    " FROM jsonb_each(?) AS pair ",
+    "CROSS JOIN members AS member ON member.room = unhex(pair.value ->> 0, '-') AND member.user = pair.value ->> 1;\n",
+    "SELECT 3, ",
+    member_list!(),
+    " FROM jsonb_each(?) AS pair ",
+    "CROSS JOIN messages AS message ON message.id = unhex(pair.value ->> 0, '-') ",
+    "CROSS JOIN members AS member ON member.room = message.room AND member.user = pair.value ->> 1;\n",
+    "SELECT 4, ",
     message!(),
     " FROM messages AS message",
     with_reply!(),
     "WHERE message.id IN ",
     uuids!(),
     ";\n",
-    "SELECT 4, id FROM messages WHERE id IN ",
-    uuids!(),
-    " UNION ALL SELECT 4, id FROM rooms WHERE id IN ",
-    uuids!(),
-    " UNION ALL SELECT 4, id FROM members WHERE id IN ",
-    uuids!(),
-    ";\n",
-    "SELECT 5, ",
-    user!(),
-    " FROM users AS user WHERE user.id IN (SELECT value FROM json_each(?));",
+    "WITH asked (id) AS MATERIALIZED (SELECT unhex(value, '-') FROM json_each(?)) ",
+    "SELECT 5, json_group_array(hex(id)) FROM asked ",
+    "WHERE EXISTS (SELECT 1 FROM messages WHERE messages.id = asked.id) ",
+    "OR EXISTS (SELECT 1 FROM rooms WHERE rooms.id = asked.id) ",
+    "OR EXISTS (SELECT 1 FROM members WHERE members.id = asked.id);",
 );
 
 /// Writes a batch and commits. Binds: users; rooms; members; changed message ids; deleted room ids twice; the bytes of
@@ -121,20 +127,20 @@ pub(super) const BEGIN: &str = concat!(
 /// Old contents are wiped while the messages still point at them.
 pub(super) const COMMIT: &str = "\
 INSERT INTO users (id, name, avatar_url, profile_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url, profile_at = excluded.profile_at;
 
 INSERT INTO rooms (id, name, visibility, data, created_at, last_activity_at, last_message, member_count, owner_count, deleted)
 SELECT unhex(value ->> 0, '-'), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
        unhex(value ->> 6, '-'), value ->> 7, value ->> 8, value ->> 9
-FROM json_each(?) WHERE true
+FROM jsonb_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, visibility = excluded.visibility, data = excluded.data,
     last_activity_at = excluded.last_activity_at, last_message = excluded.last_message,
     member_count = excluded.member_count, owner_count = excluded.owner_count, deleted = excluded.deleted;
 
 INSERT INTO members (id, room, user, role, joined_at, joined_seq, standing)
 SELECT unhex(value ->> 0, '-'), unhex(value ->> 1, '-'), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(?) WHERE true
+FROM jsonb_each(?) WHERE true
 ON CONFLICT (room, user) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
     joined_seq = excluded.joined_seq, standing = excluded.standing;
 
@@ -154,21 +160,21 @@ SELECT value ->> 0,
        CAST(substr(?, value ->> '$[1][0]', value ->> '$[1][1]') AS TEXT),
        CASE WHEN value ->> 2 IS NULL THEN NULL
             ELSE CAST(substr(?, value ->> '$[2][0]', value ->> '$[2][1]') AS TEXT) END
-FROM json_each(?);
+FROM jsonb_each(?);
 
 INSERT INTO messages (seq, id, room, author, version, created_at, edited_at, deleted_at, reply_to, fingerprint, content)
 SELECT value ->> 0, unhex(value ->> 1, '-'), unhex(value ->> 2, '-'), value ->> 3, value ->> 4, value ->> 5,
        value ->> 6, value ->> 7, unhex(value ->> 8, '-'), unhex(value ->> 9, '-'), value ->> 10
-FROM json_each(?);
+FROM jsonb_each(?);
 
 UPDATE messages SET version = row.value ->> 1, edited_at = row.value ->> 2, deleted_at = row.value ->> 3,
     content = row.value ->> 4
-FROM json_each(?) AS row WHERE messages.id = unhex(row.value ->> 0, '-');
+FROM jsonb_each(?) AS row WHERE messages.id = unhex(row.value ->> 0, '-');
 
 INSERT INTO events (seq, at, room, kind, actor, message, member)
 SELECT value ->> 0, value ->> 1, unhex(value ->> 2, '-'), value ->> 3, value ->> 4,
        unhex(value ->> 5, '-'), unhex(value ->> 6, '-')
-FROM json_each(?);
+FROM jsonb_each(?);
 
 DELETE FROM members WHERE room IN (SELECT room FROM events WHERE kind >= 9 AND kind <> 9 AND seq <= ?);
 DELETE FROM events WHERE seq <= ?;

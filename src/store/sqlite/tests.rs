@@ -11,8 +11,6 @@ use crate::store::contract::{Bench, contract};
 
 mod file;
 mod plans;
-#[cfg(test)]
-mod speed;
 mod wiping;
 
 /// A database in a folder of its own.

@@ -1,13 +1,16 @@
 //! The one connection that writes: two trips a batch, and no transaction left open whatever goes wrong.
 
+use std::collections::HashSet;
+
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection, Error, Executor};
 use tokio::sync::Mutex;
 
 use super::batch::{Rows, array};
+use super::reader::Statement;
 use super::rows::{Columns, Result};
 use super::sql;
-use crate::model::{Epochs, Seq};
+use crate::model::{Epochs, Seq, UserId};
 use crate::store::{Bounds, Facts, Needs};
 
 /// The writing connection and how it stands.
@@ -49,7 +52,7 @@ impl Writer {
         let mut state = self.state.lock().await;
         let mut conn = self.idle(&mut state).await?;
         let facts = match statement.fetch_all(&mut conn).await {
-            Ok(rows) => facts(&rows, epochs),
+            Ok(rows) => facts(needs, &rows, epochs),
             Err(error) => Err(error),
         };
         match facts {
@@ -150,27 +153,28 @@ async fn given_up(mut conn: SqliteConnection) -> Option<SqliteConnection> {
     }
 }
 
-fn begin(needs: &Needs) -> Result<super::reader::Statement> {
+fn begin(needs: &Needs) -> Result<Statement> {
     let messages = array(needs.messages.iter().map(|id| id.uuid()))?;
-    let nodes = array(&needs.nodes)?;
-    let members = needs
-        .members
-        .iter()
-        .map(|(room, user)| (room.uuid(), user.as_str()));
-    let viewers = (needs.viewers_of_messages.iter()).map(|(id, user)| (id.uuid(), user.as_str()));
+    let members = needs.members.iter();
+    let viewers = needs.viewers_of_messages.iter();
+    // Members come without their users, so those are asked for as well.
+    let users: HashSet<&UserId> = (needs.users.iter())
+        .chain(members.clone().map(|(_, user)| user))
+        .chain(viewers.clone().map(|(_, user)| user))
+        .collect();
     Ok(sqlx::query(sql::BEGIN)
+        .bind(array(users.iter().map(|id| id.as_str()))?)
         .bind(array(needs.rooms.iter().map(|id| id.uuid()))?)
         .bind(messages.clone())
-        .bind(array(members)?)
-        .bind(array(viewers)?)
+        .bind(array(
+            members.map(|(room, user)| (room.uuid(), user.as_str())),
+        )?)
+        .bind(array(viewers.map(|(id, user)| (id.uuid(), user.as_str())))?)
         .bind(messages)
-        .bind(nodes.clone())
-        .bind(nodes.clone())
-        .bind(nodes)
-        .bind(array(needs.users.iter().map(|id| id.as_str()))?))
+        .bind(array(&needs.nodes)?))
 }
 
-fn commit(rows: Rows) -> super::reader::Statement {
+fn commit(rows: Rows) -> Statement {
     sqlx::query(sql::COMMIT)
         .bind(rows.users)
         .bind(rows.rooms)
@@ -189,34 +193,31 @@ fn commit(rows: Rows) -> super::reader::Statement {
         .bind(rows.prune_to)
 }
 
-fn facts(rows: &[SqliteRow], epochs: &Epochs) -> Result<Facts> {
+fn facts(needs: &Needs, rows: &[SqliteRow], epochs: &Epochs) -> Result<Facts> {
     let mut facts = Facts::default();
     for row in rows {
         let mut row = Columns::of(row);
         match row.int()? {
             0 => facts.head = row.seq()?,
-            1 => {
+            1 => facts.users = row.user_list()?,
+            2 => {
                 let room = row.room()?;
                 facts.rooms.insert(room.id, room);
             }
-            2 => {
-                let member = row.member()?;
-                let key = (member.room, member.user.id.clone());
-                facts.members.insert(key, member);
-            }
             3 => {
+                for member in row.member_list(&facts.users)? {
+                    let key = (member.room, member.user.id.clone());
+                    facts.members.insert(key, member);
+                }
+            }
+            4 => {
                 let message = row.message(epochs)?;
                 facts.messages.insert(message.id, message);
             }
-            4 => {
-                facts.taken.insert(row.uuid()?);
-            }
-            _ => {
-                let user = row.user()?;
-                facts.users.insert(user.id.clone(), user);
-            }
+            _ => facts.taken = row.json()?,
         }
     }
+    facts.users.retain(|id, _| needs.users.contains(id));
     Ok(facts)
 }
 

@@ -46,6 +46,7 @@ fn walks(step: &str) -> bool {
     let bounded = [
         "CONSTANT ROW",
         "readable",
+        "asked",
         "merged",
         "(subquery",
         "pruned",
