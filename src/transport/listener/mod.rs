@@ -4,6 +4,8 @@
 
 mod conn;
 mod places;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;

@@ -9,9 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::create_response_with_body;
@@ -22,6 +20,7 @@ use super::wire::Wire;
 use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
 use crate::transport::drain::Drain;
 use crate::transport::http::{Origins, bearer, origin_allowed};
+use crate::transport::listener::Conn;
 
 /// How sockets are served.
 #[derive(Clone)]
@@ -88,11 +87,10 @@ impl<A: Api> Endpoint<A> {
             // The client may go away in the middle of the handshake.
             let Ok(upgraded) = upgrade.await else { return };
             // Without hyper's own buffer, which would live as long as the socket.
-            let (io, early): (Box<dyn Stream>, Bytes) =
-                match downcast::<TokioIo<TcpStream>>(upgraded) {
-                    Ok(parts) => (Box::new(parts.io.into_inner()), parts.read_buf),
-                    Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
-                };
+            let (io, early): (Box<dyn Stream>, Bytes) = match upgraded.downcast::<TokioIo<Conn>>() {
+                Ok(parts) => (Box::new(parts.io.into_inner()), parts.read_buf),
+                Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
+            };
             let wire = Wire::new(io, &early, INIT_BYTES_MAX);
             match chosen {
                 Subprotocol::Spoken => Socket::new(endpoint, token).serve(wire).await,
