@@ -13,6 +13,6 @@ pub(crate) fn seed() -> u64 {
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(rand::random);
-    println!("TIDINGS_TEST_SEED={seed}");
+    eprintln!("TIDINGS_TEST_SEED={seed}");
     seed
 }
