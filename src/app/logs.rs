@@ -7,26 +7,33 @@ use std::time::Instant;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
 
 use crate::config::LogFormat;
 
 /// Writes logs from now on, as text or one JSON object a line. `filter` was checked with the settings.
 pub fn init(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::new(filter);
-    let builder = fmt().with_env_filter(filter).with_writer(stderr);
-    // An error means that logs are being written already, which is all that is wanted.
-    let _ = if is_text(format) {
+    let filters = EnvFilter::new(filter).and_then(filter_fn(may_be_shown));
+    let lines = fmt::layer().with_writer(stderr);
+    let lines = if is_text(format) {
         let coloured = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        builder.with_ansi(coloured).try_init()
+        lines.with_ansi(coloured).boxed()
     } else {
-        let json = builder.json().flatten_event(true);
-        json.with_current_span(false)
-            .with_span_list(false)
-            .try_init()
+        let json = lines.json().flatten_event(true);
+        json.with_current_span(false).with_span_list(false).boxed()
     };
+    // An error means that logs are being written already, which is all that is wanted.
+    let _ = registry().with(filters).with(lines).try_init();
     panic::set_hook(Box::new(log_panic));
+}
+
+/// Libraries do not know what is a secret here: below `info` tungstenite quotes whole messages, tokens among them.
+fn may_be_shown(line: &Metadata<'_>) -> bool {
+    line.target().starts_with("tidings") || *line.level() <= Level::INFO
 }
 
 /// Whether a person is reading.
@@ -41,7 +48,7 @@ pub(super) fn is_text(format: LogFormat) -> bool {
 /// A line a request, for who looks for something: at `debug`. The query is left out, since GET carries documents and
 /// variables there.
 pub(super) async fn request(request: Request, next: Next) -> Response {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
+    if !tracing::enabled!(Level::DEBUG) {
         return next.run(request).await;
     }
     let begun = Instant::now();
