@@ -6,5 +6,8 @@ mod support;
 
 #[cfg(unix)]
 mod durability;
+mod logs;
 mod process;
+mod refusals;
+mod stopping;
 mod walls;

@@ -3,9 +3,11 @@
 
 mod output;
 mod server;
+mod socket;
 
-pub(crate) use output::run;
-pub(crate) use server::{Plan, TestServer, hs256, now_secs};
+pub(crate) use output::{refused, run};
+pub(crate) use server::{Plan, TestServer, get, hs256, now_secs};
+pub(crate) use socket::{Socket, message};
 
 /// The seed of a test's random choices, printed so that a failure can be had again: `TIDINGS_TEST_SEED`.
 pub(crate) fn seed() -> u64 {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Plan;
+
 /// Longer than anything takes on a busy machine; only a test that fails waits for so long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -86,6 +88,15 @@ pub(crate) fn run(command: &mut Command) -> Ran {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// What the process says on standard error when it refuses to do what it was asked for.
+pub(crate) fn refused(plan: &Plan, args: &[&str]) -> String {
+    let ran = run(&mut plan.command(args));
+    assert_eq!(ran.status.code(), Some(1), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    ran.stderr
 }
 
 /// Takes this process's settings out of a command's environment; what the test has set stays.

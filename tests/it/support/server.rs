@@ -1,6 +1,7 @@
 //! A server process in a folder of its own.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -217,4 +218,15 @@ pub(crate) fn hs256(secret: &str, claims: &Value) -> String {
 pub(crate) fn now_secs() -> u64 {
     let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is later");
     now.as_secs()
+}
+
+/// A request over a connection of its own; status and body.
+pub(crate) fn get(server: &TestServer, path: &str) -> (u16, String) {
+    let mut tcp = TcpStream::connect(server.addr).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+    tcp.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
 }

@@ -1,0 +1,76 @@
+//! A graphql-transport-ws client that says and hears what a test tells it to.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::TestServer;
+use super::output::DEADLINE;
+
+/// A WebSocket that offered graphql-transport-ws.
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// The server's answer, where it was not 101.
+    pub(crate) async fn open(server: &TestServer) -> Result<Self, Error> {
+        let mut request = server.ws_url().into_client_request()?;
+        let protocol = "graphql-transport-ws".parse()?;
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocol);
+        Ok(Self(connect_async(request).await?.0))
+    }
+
+    /// Opens one and signs in; what the server acknowledged it with goes by.
+    pub(crate) async fn signed_in(server: &TestServer, token: &str) -> Self {
+        let mut socket = Self::open(server).await.unwrap();
+        let authorization = format!("Bearer {token}");
+        let payload = json!({ "Authorization": authorization });
+        socket
+            .say(&json!({ "type": "connection_init", "payload": payload }))
+            .await;
+        assert_eq!(socket.hear().await.unwrap()["type"], "connection_ack");
+        socket
+    }
+
+    /// Says a message.
+    pub(crate) async fn say(&mut self, message: &Value) {
+        let text = message.to_string();
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// The next message, pings apart; or the close code (1006 where there was none).
+    pub(crate) async fn hear(&mut self) -> Result<Value, u16> {
+        loop {
+            let next = timeout(DEADLINE, self.0.next()).await;
+            match next.expect("the server says something in time") {
+                Some(Ok(Message::Text(text))) => {
+                    let message: Value = serde_json::from_str(&text).unwrap();
+                    if message["type"] != "ping" {
+                        return Ok(message);
+                    }
+                    self.say(&json!({ "type": "pong" })).await;
+                }
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    // The answer to it is not sent by itself.
+                    let _ = self.0.flush().await;
+                    return Err(frame.code.into());
+                }
+                Some(Ok(Message::Close(None)) | Err(_)) | None => return Err(1006),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+}
+
+/// A `subscribe` message.
+pub(crate) fn message(id: &str, query: &str, variables: Value) -> Value {
+    json!({ "id": id, "type": "subscribe", "payload": { "query": query, "variables": variables } })
+}
