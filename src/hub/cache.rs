@@ -23,10 +23,29 @@ pub(super) struct Key {
     pub(super) revoked: Option<RoomId>,
 }
 
-/// How many deletions the cache has seen. Read it before reading events; what is made from them is kept only if none of
-/// those deletions concerns it.
+/// How many deletions the cache has seen. Read it before reading events; what is made from them is kept only if no later
+/// deletion concerns it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct AsOf(u64);
+pub(super) struct AsOf {
+    deletions: u64,
+    shared: bool,
+}
+
+impl AsOf {
+    /// For events read from the store. They show things as they are now, which may be later than what another who gets the
+    /// same event may see (its access ended in between): a payload made from them is for this reader alone.
+    pub(super) fn from_store(self) -> Self {
+        Self {
+            shared: false,
+            ..self
+        }
+    }
+
+    /// Whether what is made from such events may be given to anyone who gets the same event.
+    pub(super) fn is_shared(self) -> bool {
+        self.shared
+    }
+}
 
 /// The cache. Per-viewer operations stay out of it.
 pub(super) struct Payloads {
@@ -73,17 +92,7 @@ impl Payloads {
 
     /// An empty one that follows a tail from its head.
     pub(super) fn new(tail: Arc<Tail>, bytes_max: usize) -> Self {
-        let followed = tail.head();
-        let kept = Kept {
-            payloads: HashMap::new(),
-            by_message: HashMap::new(),
-            order: VecDeque::new(),
-            bytes: 0,
-            bytes_max,
-            followed,
-            deletions: 0,
-            recent: VecDeque::new(),
-        };
+        let kept = Kept::new(tail.head(), bytes_max);
         Self {
             tail,
             kept: Mutex::new(kept),
@@ -92,7 +101,10 @@ impl Payloads {
 
     /// To be read before the events that payloads are made from.
     pub(super) fn as_of(&self) -> AsOf {
-        AsOf(self.up_to_date().deletions)
+        AsOf {
+            deletions: self.up_to_date().deletions,
+            shared: true,
+        }
     }
 
     /// A payload that was made before.
@@ -103,6 +115,9 @@ impl Payloads {
 
     /// Keeps a payload made from `event`, unless a deletion since `as_of` concerns it.
     pub(super) fn keep(&self, key: Key, bytes: &Bytes, event: Option<&Event>, as_of: AsOf) {
+        if !as_of.shared {
+            return;
+        }
         let shows = event.map_or_else(Shows::default, Shows::of);
         let mut kept = self.up_to_date();
         if kept.is_sound(&shows, as_of) {
@@ -135,13 +150,29 @@ impl Payloads {
 }
 
 impl Kept {
+    fn new(followed: Seq, bytes_max: usize) -> Self {
+        Self {
+            payloads: HashMap::new(),
+            by_message: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+            followed,
+            deletions: 0,
+            recent: VecDeque::new(),
+        }
+    }
+
     fn follow(&mut self, event: &Event) {
         self.followed = event.cursor.seq;
-        let gone = match &event.what {
-            What::MessageDeleted(message) => Gone::Message(message.id),
-            What::RoomDeleted { .. } => Gone::Room(event.room_id()),
-            _ => return,
-        };
+        match &event.what {
+            What::MessageDeleted(message) => self.note(Gone::Message(message.id)),
+            What::RoomDeleted { .. } => self.note(Gone::Room(event.room_id())),
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, gone: Gone) {
         self.deletions += 1;
         if self.recent.len() == Payloads::RECENT_DELETIONS {
             self.recent.pop_front();
@@ -176,7 +207,7 @@ impl Kept {
     }
 
     fn is_sound(&self, shows: &Shows, as_of: AsOf) -> bool {
-        let since = self.deletions - as_of.0;
+        let since = self.deletions - as_of.deletions;
         match usize::try_from(since) {
             Ok(since) if since <= self.recent.len() => {
                 let newest = self.recent.iter().rev().take(since);
@@ -224,7 +255,6 @@ impl Kept {
 
 impl Shows {
     fn of(event: &Event) -> Self {
-        // A deleted body is not in its own deletion's payload, but a version of it that quotes another may be.
         let message = event.message();
         let reply = message.and_then(|message| message.reply_to.as_ref());
         Self {
@@ -239,5 +269,92 @@ impl Shows {
             Gone::Message(message) => self.message == Some(message) || self.quoted == Some(message),
             Gone::Room(room) => self.room == Some(room),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPERATION: u64 = 1;
+
+    fn kept(bytes_max: usize) -> Kept {
+        Kept::new(Seq::ZERO, bytes_max)
+    }
+
+    fn key(seq: u64) -> Key {
+        Key {
+            operation: OPERATION,
+            seq: Seq(seq),
+            revoked: None,
+        }
+    }
+
+    fn shows(message: MessageId, quoted: Option<MessageId>, room: RoomId) -> Shows {
+        Shows {
+            room: Some(room),
+            message: Some(message),
+            quoted,
+        }
+    }
+
+    fn gone(kept: &mut Kept, gone: Gone) {
+        kept.note(gone);
+    }
+
+    #[test]
+    fn a_deletion_takes_what_shows_the_message_also_as_a_quote() {
+        let mut kept = kept(1_000_000);
+        let (room, other_room) = (RoomId::generate(), RoomId::generate());
+        let (one, two) = (MessageId::generate(), MessageId::generate());
+        kept.insert(key(1), "one".into(), shows(one, None, room));
+        kept.insert(key(2), "two quotes one".into(), shows(two, Some(one), room));
+        kept.insert(key(3), "two".into(), shows(two, None, other_room));
+        gone(&mut kept, Gone::Message(one));
+        assert_eq!(kept.payloads.keys().collect::<Vec<_>>(), [&key(3)]);
+        gone(&mut kept, Gone::Room(other_room));
+        assert!(kept.payloads.is_empty() && kept.by_message.is_empty());
+        assert_eq!(kept.bytes, 0);
+    }
+
+    #[test]
+    fn nothing_is_sound_that_was_read_before_its_deletion() {
+        let mut kept = kept(1_000_000);
+        let room = RoomId::generate();
+        let (one, two) = (MessageId::generate(), MessageId::generate());
+        let before = AsOf {
+            deletions: kept.deletions,
+            shared: true,
+        };
+        gone(&mut kept, Gone::Message(one));
+        assert!(!kept.is_sound(&shows(one, None, room), before));
+        assert!(!kept.is_sound(&shows(two, Some(one), room), before));
+        assert!(kept.is_sound(&shows(two, None, room), before));
+        // More deletions than are remembered: anything might be among them.
+        for _ in 0..Payloads::RECENT_DELETIONS {
+            gone(&mut kept, Gone::Message(MessageId::generate()));
+        }
+        assert!(!kept.is_sound(&shows(two, None, room), before));
+        let after = AsOf {
+            deletions: kept.deletions,
+            shared: true,
+        };
+        assert!(kept.is_sound(&shows(one, None, room), after));
+        kept.forget_everything();
+        assert!(!kept.is_sound(&shows(two, None, room), after));
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_is_no_room() {
+        let each = Payloads::ENTRY_BYTES + 10;
+        let mut kept = kept(3 * each);
+        for seq in 0..10 {
+            let message = MessageId::generate();
+            let shows = shows(message, None, RoomId::generate());
+            kept.insert(key(seq), Bytes::from(vec![b'x'; 10]), shows);
+        }
+        assert_eq!(kept.bytes, 3 * each);
+        assert!((7..10).all(|seq| kept.payloads.contains_key(&key(seq))));
+        assert_eq!((kept.by_message.len(), kept.order.len()), (3, 3));
     }
 }

@@ -9,11 +9,11 @@ use super::cache::AsOf;
 use super::line::{HandOver, Line, Place, Sub};
 use super::operation::Rendered;
 use super::outbox::Queued;
-use super::position::{Next, Start, next, page_events, start};
+use super::position::{Next, Start, may_change, next, page_events, start};
 use super::seats::put_back;
 use super::{Core, Intent, Item};
 use crate::error::Error;
-use crate::model::{Access, Cursor, Resync, RoomId, Scope, Seq, Verdict};
+use crate::model::{Access, Cursor, Event, Resync, RoomId, Scope, Seq, Verdict};
 use crate::store::{Replayed, StoreError};
 
 /// A subscription that is not live.
@@ -154,6 +154,7 @@ impl CatchUp {
                 return Stop::Ended;
             }
             let went = match self.access.take() {
+                None if self.opening => self.open().await,
                 None => self.read_page().await,
                 Some(access) => match self.next() {
                     Next::HandOver => {
@@ -226,9 +227,45 @@ impl CatchUp {
         Ok(())
     }
 
+    /// Begins: from the ring where it reaches back to the place and nothing since then has changed what the viewer follows,
+    /// else from the store.
+    async fn open(&mut self) -> Result<(), Stop> {
+        if self.core.tail.since(self.place, 1).is_none() {
+            return self.read_page().await;
+        }
+        let viewer = &self.line.viewer.user.id;
+        let store = &self.core.store;
+        let read = self.retry(|| store.access(viewer, &self.scope)).await?;
+        let (bounds, access) = read;
+        if !self.is_unchanged_until(bounds.head) {
+            return self.read_page().await;
+        }
+        let as_of = self.core.payloads.as_of();
+        let cursor = self.core.store.epochs().cursor(self.place);
+        for room in unreadable(&self.scope, &access) {
+            self.show(&Item::Revoked { cursor, room }, as_of).await?;
+            self.scope = without(&self.scope, room);
+        }
+        self.opening = false;
+        self.access = Some(access);
+        Ok(())
+    }
+
+    /// Whether the ring has every event from here to `head` and none of them changes what the viewer follows.
+    fn is_unchanged_until(&self, head: Seq) -> bool {
+        let viewer = &self.line.viewer.user.id;
+        let between = usize::try_from(head.0.saturating_sub(self.place.0)).unwrap_or(usize::MAX);
+        let events = self.core.tail.since(self.place, between);
+        events.is_some_and(|events| {
+            let changes = |event: &Arc<Event>| may_change(event, viewer, &self.scope);
+            // The tail may be a moment behind the store.
+            events.len() == between && !events.iter().any(changes)
+        })
+    }
+
     /// Delivers a page from the store: rooms that are readable now, and where rooms were lost.
     async fn read_page(&mut self) -> Result<(), Stop> {
-        let as_of = self.core.payloads.as_of();
+        let as_of = self.core.payloads.as_of().from_store();
         let limit = page_events(self.frame_bytes, self.line.outbox.budget_bytes());
         let viewer = &self.line.viewer.user.id;
         let store = &self.core.store;
@@ -368,6 +405,19 @@ fn what_is_left(access: Access) -> Scope {
     match access.scope {
         Scope::Mine => Scope::Mine,
         Scope::Rooms(_) => Scope::Rooms(access.rooms.into_keys().collect()),
+    }
+}
+
+/// Rooms that were asked for by name and that the viewer does not follow.
+fn unreadable(scope: &Scope, access: &Access) -> Vec<RoomId> {
+    match scope {
+        Scope::Mine => Vec::new(),
+        Scope::Rooms(rooms) => {
+            let rooms = rooms.iter().copied();
+            rooms
+                .filter(|room| !access.rooms.contains_key(room))
+                .collect()
+        }
     }
 }
 

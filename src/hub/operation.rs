@@ -188,7 +188,8 @@ impl Operation {
         if let Some(bytes) = self.cached(item) {
             return Ok(bytes);
         }
-        let Some(key) = self.key(item) else {
+        let key = self.key(item).filter(|_| as_of.is_shared());
+        let Some(key) = key else {
             return self.clone().execute_alone(item.clone(), as_of).await;
         };
         let flight = {

@@ -1,7 +1,7 @@
 //! Where a subscription begins and when it goes live: decisions over places in the log, without a clock, a socket or a
 //! store.
 
-use crate::model::{Resync, Seq};
+use crate::model::{Event, Resync, Scope, Seq, UserId, What};
 
 /// A cursor as the log honours it.
 pub(super) type Honoured = Result<Seq, Resync>;
@@ -86,6 +86,26 @@ pub(super) fn seating(place: Seq, walked: Seq) -> Seating {
         Ok(events) if remain <= SEATING_EVENTS_MAX => Seating::Remainder { events },
         _ => Seating::TooFar,
     }
+}
+
+/// Whether an event may change what a viewer follows, whatever it follows.
+///
+/// Where none between two places does, what it follows at the later is what it followed at the earlier, and a replay can
+/// be served from the ring. A room's deletion always counts: who was in it is known no more.
+pub(super) fn may_change(event: &Event, viewer: &UserId, scope: &Scope) -> bool {
+    let is_named = match scope {
+        Scope::Mine => true,
+        Scope::Rooms(rooms) => rooms.contains(&event.room_id()),
+    };
+    is_named
+        && match &event.what {
+            What::RoomCreated { members } => members.contains(viewer),
+            What::MemberJoined(member) | What::MemberLeft(member) => member.user.id == *viewer,
+            // Back to public it may have become readable again; that is not told apart here.
+            What::RoomUpdated { .. } => *scope != Scope::Mine,
+            What::RoomDeleted { .. } => true,
+            _ => false,
+        }
 }
 
 /// Events to read from the store at a time, so that what is held for one slow socket stays near `budget` bytes.

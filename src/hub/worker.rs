@@ -67,6 +67,10 @@ impl Worker {
         // Renders may spawn; but they are polled outside of `block_on`, where a budget would cut them short.
         let _entered = runtime.enter();
         while let Some(lines) = self.inbox.take() {
+            if !lines.is_empty() {
+                // What was in the tail when a seat was asked for comes before `CaughtUp`.
+                self.walk_to(self.core.tail.head());
+            }
             for line in lines {
                 self.serve(&line);
             }
@@ -79,6 +83,10 @@ impl Worker {
                 });
             }
         }
+    }
+
+    fn walk_to(&mut self, head: Seq) {
+        while self.walked < head && self.walk() {}
     }
 
     /// Delivers the next events; false when there are none.
