@@ -34,7 +34,7 @@ pub(super) struct AsOf {
 impl AsOf {
     /// For events read from the store. They show things as they are now, which may be later than what another who gets the
     /// same event may see (its access ended in between): a payload made from them is for this reader alone.
-    pub(super) fn from_store(self) -> Self {
+    pub(super) fn read_from_store(self) -> Self {
         Self {
             shared: false,
             ..self

@@ -1,20 +1,21 @@
 //! Catching up: what a subscription has missed, at the pace of its socket, until its worker takes it.
 
+mod begin;
+mod show;
+
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures_util::FutureExt;
 
-use super::cache::AsOf;
 use super::line::{HandOver, Line, Place, Sub};
-use super::operation::Rendered;
-use super::outbox::Queued;
-use super::position::{Next, Start, may_change, next, page_events, start};
+use super::position::{Next, next, page_events};
 use super::seats::put_back;
 use super::{Core, Intent, Item};
 use crate::error::Error;
-use crate::model::{Access, Cursor, Event, Resync, RoomId, Scope, Seq, Verdict};
-use crate::store::{Replayed, StoreError};
+use crate::model::{Access, Cursor, Resync, RoomId, Scope, Seq, Verdict};
+use crate::store::Replayed;
 
 /// A subscription that is not live.
 pub(super) struct CatchUp {
@@ -87,9 +88,8 @@ impl CatchUp {
     }
 
     /// Runs it as a task of the hub.
-    pub(super) fn spawn(self) {
-        let core = self.core.clone();
-        core.clone().spawn(self.run(None));
+    pub(super) fn go_on(self) {
+        self.start(None);
     }
 
     /// Begins a new subscription as a task of the hub.
@@ -111,7 +111,21 @@ impl CatchUp {
             opening: true,
             frame_bytes: Self::FRAME_BYTES,
         };
-        core.spawn(begin.run(Some(asked)));
+        begin.start(Some(asked));
+    }
+
+    fn start(self, asked: Option<Asked>) {
+        let (core, line) = (self.core.clone(), self.line.clone());
+        core.spawn(async move {
+            if AssertUnwindSafe(self.run(asked))
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                tracing::error!("a catch-up panicked; its connection is closed");
+                line.close_for_defect();
+            }
+        });
     }
 
     async fn run(mut self, asked: Option<Asked>) {
@@ -127,23 +141,6 @@ impl CatchUp {
             // Never as a payload: the client connects again and goes on from where it is.
             self.line
                 .close(1013, "the store does not answer; try again later");
-        }
-    }
-
-    async fn find_start(&mut self, asked: &Asked) -> Result<(), Stop> {
-        if asked.resume.is_none() && asked.after.is_none() {
-            return Ok(());
-        }
-        let bounds = self.retry(|| self.core.store.bounds()).await?;
-        let epochs = self.core.store.epochs();
-        let honour = |cursor| epochs.honour(cursor, bounds.floor, bounds.head);
-        match start(asked.resume.map(honour), asked.after.map(honour)) {
-            Start::Head => Ok(()),
-            Start::At(place) => {
-                self.reach(place);
-                Ok(())
-            }
-            Start::Resync(reason) => self.resync(reason).await,
         }
     }
 
@@ -227,45 +224,9 @@ impl CatchUp {
         Ok(())
     }
 
-    /// Begins: from the ring where it reaches back to the place and nothing since then has changed what the viewer follows,
-    /// else from the store.
-    async fn open(&mut self) -> Result<(), Stop> {
-        if self.core.tail.since(self.place, 1).is_none() {
-            return self.read_page().await;
-        }
-        let viewer = &self.line.viewer.user.id;
-        let store = &self.core.store;
-        let read = self.retry(|| store.access(viewer, &self.scope)).await?;
-        let (bounds, access) = read;
-        if !self.is_unchanged_until(bounds.head) {
-            return self.read_page().await;
-        }
-        let as_of = self.core.payloads.as_of();
-        let cursor = self.core.store.epochs().cursor(self.place);
-        for room in unreadable(&self.scope, &access) {
-            self.show(&Item::Revoked { cursor, room }, as_of).await?;
-            self.scope = without(&self.scope, room);
-        }
-        self.opening = false;
-        self.access = Some(access);
-        Ok(())
-    }
-
-    /// Whether the ring has every event from here to `head` and none of them changes what the viewer follows.
-    fn is_unchanged_until(&self, head: Seq) -> bool {
-        let viewer = &self.line.viewer.user.id;
-        let between = usize::try_from(head.0.saturating_sub(self.place.0)).unwrap_or(usize::MAX);
-        let events = self.core.tail.since(self.place, between);
-        events.is_some_and(|events| {
-            let changes = |event: &Arc<Event>| may_change(event, viewer, &self.scope);
-            // The tail may be a moment behind the store.
-            events.len() == between && !events.iter().any(changes)
-        })
-    }
-
     /// Delivers a page from the store: rooms that are readable now, and where rooms were lost.
     async fn read_page(&mut self) -> Result<(), Stop> {
-        let as_of = self.core.payloads.as_of().from_store();
+        let as_of = self.core.payloads.as_of().read_from_store();
         let limit = page_events(self.frame_bytes, self.line.outbox.budget_bytes());
         let viewer = &self.line.viewer.user.id;
         let store = &self.core.store;
@@ -297,68 +258,6 @@ impl CatchUp {
         Ok(())
     }
 
-    /// Tells that the place asked for cannot be honoured, and goes on from the end of the log.
-    async fn resync(&mut self, reason: Resync) -> Result<(), Stop> {
-        let head = self.core.tail.head();
-        let cursor = self.core.store.epochs().cursor(head);
-        if self.sub.operation.messages_only {
-            let cursor = cursor.to_string();
-            return self.fail(&Error::ResyncRequired { reason, cursor });
-        }
-        let as_of = self.core.payloads.as_of();
-        self.show(&Item::Resync { cursor, reason }, as_of).await?;
-        self.opening = true;
-        self.reach(head);
-        Ok(())
-    }
-
-    /// Queues an item's payload when the socket has room for it.
-    async fn show(&mut self, item: &Item, as_of: AsOf) -> Result<(), Stop> {
-        let operation = &self.sub.operation;
-        match item {
-            Item::Event(event) if !operation.wants(event) => return Ok(()),
-            Item::Revoked { .. } if operation.messages_only => {
-                return self.fail(&Error::NotFound { what: "room" });
-            }
-            _ => {}
-        }
-        loop {
-            self.drain().await;
-            if let Item::Event(event) = item
-                && !self.core.payloads.is_sound(event, as_of)
-            {
-                return Err(Stop::Stale);
-            }
-            let frame = self.sub.frame(self.render(item, as_of).await?);
-            let bytes = frame.len();
-            match self.line.outbox.offer(frame, &self.sub.ended) {
-                Queued::Full => {}
-                Queued::Cancelled => return Err(Stop::Ended),
-                Queued::Taken | Queued::Over => {
-                    self.frame_bytes = bytes;
-                    // A fast socket must not keep this task from letting others run.
-                    tokio::task::coop::consume_budget().await;
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    async fn render(&self, item: &Item, as_of: AsOf) -> Result<Bytes, Stop> {
-        if let Rendered::Now(payload) = self.sub.operation.render(item, as_of) {
-            return Ok(payload);
-        }
-        let mut wait = Self::FIRST_WAIT;
-        for _ in 0..Self::ATTEMPTS {
-            if let Ok(payload) = self.sub.operation.render_later(item, as_of).await {
-                return Ok(payload);
-            }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
-        }
-        Err(Stop::Unavailable)
-    }
-
     async fn drain(&self) {
         let outbox = &self.line.outbox;
         outbox
@@ -376,28 +275,6 @@ impl CatchUp {
         self.place = place;
         self.sub.set_place(Place::At(place));
     }
-
-    async fn retry<T, F>(&self, read: impl Fn() -> F) -> Result<T, Stop>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut wait = Self::FIRST_WAIT;
-        for _ in 0..Self::ATTEMPTS {
-            // A closed semaphore cannot be: it lives as long as the hub.
-            let permit = self.core.reads.acquire().await;
-            match read().await {
-                Ok(read) => return Ok(read),
-                Err(error) => tracing::warn!(%error, "a catch-up could not read the store"),
-            }
-            drop(permit);
-            if self.sub.has_ended() {
-                return Err(Stop::Ended);
-            }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
-        }
-        Err(Stop::Unavailable)
-    }
 }
 
 /// The scope without the rooms that were lost: a stream of named rooms does not take one up again.
@@ -405,19 +282,6 @@ fn what_is_left(access: Access) -> Scope {
     match access.scope {
         Scope::Mine => Scope::Mine,
         Scope::Rooms(_) => Scope::Rooms(access.rooms.into_keys().collect()),
-    }
-}
-
-/// Rooms that were asked for by name and that the viewer does not follow.
-fn unreadable(scope: &Scope, access: &Access) -> Vec<RoomId> {
-    match scope {
-        Scope::Mine => Vec::new(),
-        Scope::Rooms(rooms) => {
-            let rooms = rooms.iter().copied();
-            rooms
-                .filter(|room| !access.rooms.contains_key(room))
-                .collect()
-        }
     }
 }
 

@@ -195,6 +195,16 @@ impl Line {
         self.noticed.notify_one();
     }
 
+    /// Asks the transport to close the socket after a defect of ours. Once is enough: there may be many seats.
+    pub(super) fn close_for_defect(&self) {
+        let close = Notice::Close(1013, "something went wrong here; connect again");
+        let mut state = self.state();
+        if !state.notices.contains(&close) {
+            state.notices.push_back(close);
+            self.noticed.notify_one();
+        }
+    }
+
     /// The next thing that the transport must know.
     pub(super) async fn notice(&self) -> Notice {
         loop {

@@ -76,6 +76,11 @@ impl Seats {
         self.by_line.values().flatten().copied().collect()
     }
 
+    /// The connection of each seat.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Arc<Line>> {
+        self.slots.iter().flatten().map(|seat| &seat.line)
+    }
+
     /// The roster, and the seats to look its numbers up in.
     pub(super) fn rostered(&mut self) -> (&Roster, &mut [Option<Seat>]) {
         (&self.roster, &mut self.slots)

@@ -3,6 +3,9 @@
 //! It never awaits while it delivers. What cannot be had at once - a payload that needs the store, room in a slow
 //! socket's queue, a part of the log that is no longer in the ring - makes the seats concerned leave and catch up.
 
+mod serve;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,12 +13,11 @@ use tokio::sync::watch;
 
 use super::cache::AsOf;
 use super::catch_up::CatchUp;
-use super::line::{HandOver, Inbox, Line, Place, Sub};
+use super::line::{Inbox, Line, Place, Sub};
 use super::operation::Rendered;
-use super::outbox::{Frame, Queued};
-use super::position::{Seating, seating};
+use super::outbox::Queued;
 use super::roster::SeatId;
-use super::seats::{Seat, Seats, put_back};
+use super::seats::{Seats, put_back};
 use super::{Core, Item};
 use crate::error::Error;
 use crate::model::{Access, Event, Seq, UserId, Verdict, What};
@@ -67,14 +69,9 @@ impl Worker {
         // Renders may spawn; but they are polled outside of `block_on`, where a budget would cut them short.
         let _entered = runtime.enter();
         while let Some(lines) = self.inbox.take() {
-            if !lines.is_empty() {
-                // What was in the tail when a seat was asked for comes before `CaughtUp`.
-                self.walk_to(self.core.tail.head());
-            }
-            for line in lines {
-                self.serve(&line);
-            }
-            if !self.walk() {
+            let turn = AssertUnwindSafe(|| self.turn(&lines));
+            let more = catch_unwind(turn).unwrap_or_else(|_| self.give_up(&lines));
+            if !more {
                 runtime.block_on(async {
                     tokio::select! {
                         () = self.inbox.bell.notified() => {}
@@ -83,6 +80,32 @@ impl Worker {
                 });
             }
         }
+    }
+
+    /// Does what there is to do; true when there may be more.
+    fn turn(&mut self, lines: &[Arc<Line>]) -> bool {
+        if !lines.is_empty() {
+            // What was in the tail when a seat was asked for comes before `CaughtUp`.
+            self.walk_to(self.core.tail.head());
+        }
+        for line in lines {
+            self.serve(line);
+        }
+        self.walk()
+    }
+
+    /// After a panic, which is a defect: what the seats had is not known for sure any more, so their clients connect again
+    /// and go on from where they know themselves to be.
+    fn give_up(&mut self, lines: &[Arc<Line>]) -> bool {
+        tracing::error!(walked = %self.walked, "a fan-out worker panicked; its connections are closed");
+        let seats = std::mem::take(&mut self.seats);
+        for line in seats.lines().chain(lines) {
+            line.close_for_defect();
+        }
+        self.leaving.clear();
+        self.stalled.clear();
+        self.walked = self.core.tail.head();
+        true
     }
 
     fn walk_to(&mut self, head: Seq) {
@@ -241,110 +264,8 @@ impl Worker {
         sub.set_place(Place::At(place));
         if !sub.has_ended() {
             let catch_up = CatchUp::from_seat(&self.core, line, sub, place, access, must_reach);
-            catch_up.spawn();
+            catch_up.go_on();
         }
-    }
-
-    /// Does what a connection has left word for.
-    fn serve(&mut self, line: &Arc<Line>) {
-        let mail = line.collect();
-        if mail.sweep {
-            for id in self.seats.of_line(line.id) {
-                let ended = self
-                    .seats
-                    .get_mut(id)
-                    .is_some_and(|seat| seat.sub.has_ended());
-                if ended {
-                    self.seats.remove(id);
-                }
-            }
-        }
-        let mut news = false;
-        for hand_over in mail.hand_overs {
-            news |= self.seat(line, hand_over);
-        }
-        if mail.ping || news {
-            self.ping(line);
-        }
-    }
-
-    /// Delivers what remains and seats the subscription, in one step; true when it is live for the first time.
-    fn seat(&mut self, line: &Arc<Line>, hand_over: HandOver) -> bool {
-        let HandOver {
-            sub,
-            mut place,
-            mut access,
-        } = hand_over;
-        if sub.has_ended() {
-            return false;
-        }
-        let as_of = self.core.payloads.as_of();
-        let remainder = match seating(place, self.walked) {
-            Seating::Ahead => Some(Vec::new()),
-            Seating::Remainder { events } => self.core.tail.since(place, events),
-            Seating::TooFar => None,
-        };
-        let Some(remainder) = remainder else {
-            self.catch_up(line, sub, place, access, Seq::ZERO);
-            return false;
-        };
-        for event in &remainder {
-            let seq = event.cursor.seq;
-            match show(line, &sub, &mut access, event, as_of) {
-                Shown::Done => place = seq,
-                Shown::Over => {
-                    self.catch_up(line, sub, seq, access, Seq::ZERO);
-                    self.unseat_line(line);
-                    return false;
-                }
-                Shown::Missed => {
-                    self.catch_up(line, sub, place, access, seq);
-                    return false;
-                }
-                Shown::Ended => return false,
-            }
-        }
-        let first = !sub.was_live.swap(true, Ordering::Relaxed);
-        let from = place.max(self.walked);
-        if first && !sub.operation.messages_only {
-            self.say_caught_up(line, &sub, from, as_of);
-        }
-        sub.set_place(Place::Live(from));
-        self.seats.add(Seat {
-            line: line.clone(),
-            sub,
-            access,
-            from,
-            decided: Seq::ZERO,
-            missed: false,
-        });
-        first
-    }
-
-    fn say_caught_up(&self, line: &Line, sub: &Sub, place: Seq, as_of: AsOf) {
-        let item = Item::CaughtUp(self.core.store.epochs().cursor(place));
-        match sub.operation.render(&item, as_of) {
-            Rendered::Now(payload) => {
-                line.outbox.push_live(sub.frame(payload), &sub.ended);
-            }
-            Rendered::Later => tracing::error!("CaughtUp waits for something: it has but a cursor"),
-        }
-    }
-
-    /// Queues a ping with the positions of all subscriptions of a connection, behind everything that they cover.
-    fn ping(&self, line: &Line) {
-        let epochs = self.core.store.epochs();
-        let position = |sub: &Arc<Sub>| {
-            let cursor = match sub.place() {
-                Place::Asked(cursor) => cursor,
-                Place::At(place) => epochs.cursor(place),
-                Place::Live(from) => epochs.cursor(from.max(self.walked)),
-            };
-            (sub.id.clone(), cursor)
-        };
-        let positions: Vec<_> = line.subs().iter().map(position).collect();
-        let ping = line.envelope.ping(&positions);
-        line.outbox.push(Frame::whole(ping));
     }
 }
 

@@ -6,5 +6,6 @@ mod plans;
 mod positions;
 mod schema;
 mod store;
+mod stress;
 mod trouble;
 mod world;

@@ -100,6 +100,18 @@ impl World {
         self.store.epochs().cursor(Seq(seq))
     }
 
+    pub(super) fn log(&self) -> Vec<Arc<Event>> {
+        self.store.log.lock().unwrap().clone()
+    }
+
+    /// The last thing to happen, for tests that run until then.
+    pub(super) fn finish(&self, room: RoomId) -> Seq {
+        let what = What::RoomUpdated {
+            made_private: false,
+        };
+        self.append(&self.room(room), &user("owner"), what)
+    }
+
     fn append(&self, room: &Arc<Room>, actor: &Arc<User>, what: What) -> Seq {
         let mut log = self.store.log.lock().unwrap();
         let seq = Seq(log.len() as u64 + 1);

@@ -1,0 +1,82 @@
+//! How a catch-up puts payloads into its socket's queue, and how it waits: for room there, and for the store.
+
+use bytes::Bytes;
+
+use super::super::Item;
+use super::super::cache::AsOf;
+use super::super::operation::Rendered;
+use super::super::outbox::Queued;
+use super::{CatchUp, Stop};
+use crate::error::Error;
+use crate::store::StoreError;
+
+impl CatchUp {
+    /// Queues an item's payload when the socket has room for it.
+    pub(super) async fn show(&mut self, item: &Item, as_of: AsOf) -> Result<(), Stop> {
+        let operation = &self.sub.operation;
+        match item {
+            Item::Event(event) if !operation.wants(event) => return Ok(()),
+            Item::Revoked { .. } if operation.messages_only => {
+                return self.fail(&Error::NotFound { what: "room" });
+            }
+            _ => {}
+        }
+        loop {
+            self.drain().await;
+            if let Item::Event(event) = item
+                && !self.core.payloads.is_sound(event, as_of)
+            {
+                return Err(Stop::Stale);
+            }
+            let frame = self.sub.frame(self.render(item, as_of).await?);
+            let bytes = frame.len();
+            match self.line.outbox.offer(frame, &self.sub.ended) {
+                Queued::Full => {}
+                Queued::Cancelled => return Err(Stop::Ended),
+                Queued::Taken | Queued::Over => {
+                    self.frame_bytes = bytes;
+                    // A fast socket must not keep this task from letting others run.
+                    tokio::task::coop::consume_budget().await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn render(&self, item: &Item, as_of: AsOf) -> Result<Bytes, Stop> {
+        if let Rendered::Now(payload) = self.sub.operation.render(item, as_of) {
+            return Ok(payload);
+        }
+        let mut wait = Self::FIRST_WAIT;
+        for _ in 0..Self::ATTEMPTS {
+            if let Ok(payload) = self.sub.operation.render_later(item, as_of).await {
+                return Ok(payload);
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        Err(Stop::Unavailable)
+    }
+
+    pub(super) async fn retry<T, F>(&self, read: impl Fn() -> F) -> Result<T, Stop>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut wait = Self::FIRST_WAIT;
+        for _ in 0..Self::ATTEMPTS {
+            // A closed semaphore cannot be: it lives as long as the hub.
+            let permit = self.core.reads.acquire().await;
+            match read().await {
+                Ok(read) => return Ok(read),
+                Err(error) => tracing::warn!(%error, "a catch-up could not read the store"),
+            }
+            drop(permit);
+            if self.sub.has_ended() {
+                return Err(Stop::Ended);
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        Err(Stop::Unavailable)
+    }
+}

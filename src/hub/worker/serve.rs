@@ -1,0 +1,118 @@
+//! What connections ask of their worker: seats, their sweeping, pings.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::super::Item;
+use super::super::cache::AsOf;
+use super::super::line::{HandOver, Line, Place, Sub};
+use super::super::operation::Rendered;
+use super::super::outbox::Frame;
+use super::super::position::{Seating, seating};
+use super::super::seats::Seat;
+use super::{Shown, Worker, show};
+use crate::model::Seq;
+
+impl Worker {
+    /// Does what a connection has left word for.
+    pub(super) fn serve(&mut self, line: &Arc<Line>) {
+        let mail = line.collect();
+        if mail.sweep {
+            for id in self.seats.of_line(line.id) {
+                let ended = self
+                    .seats
+                    .get_mut(id)
+                    .is_some_and(|seat| seat.sub.has_ended());
+                if ended {
+                    self.seats.remove(id);
+                }
+            }
+        }
+        let mut news = false;
+        for hand_over in mail.hand_overs {
+            news |= self.seat(line, hand_over);
+        }
+        if mail.ping || news {
+            self.ping(line);
+        }
+    }
+
+    /// Delivers what remains and seats the subscription, in one step; true when it is live for the first time.
+    fn seat(&mut self, line: &Arc<Line>, hand_over: HandOver) -> bool {
+        let HandOver {
+            sub,
+            mut place,
+            mut access,
+        } = hand_over;
+        if sub.has_ended() {
+            return false;
+        }
+        let as_of = self.core.payloads.as_of();
+        let remainder = match seating(place, self.walked) {
+            Seating::Ahead => Some(Vec::new()),
+            Seating::Remainder { events } => self.core.tail.since(place, events),
+            Seating::TooFar => None,
+        };
+        let Some(remainder) = remainder else {
+            self.catch_up(line, sub, place, access, Seq::ZERO);
+            return false;
+        };
+        for event in &remainder {
+            let seq = event.cursor.seq;
+            match show(line, &sub, &mut access, event, as_of) {
+                Shown::Done => place = seq,
+                Shown::Over => {
+                    self.catch_up(line, sub, seq, access, Seq::ZERO);
+                    self.unseat_line(line);
+                    return false;
+                }
+                Shown::Missed => {
+                    self.catch_up(line, sub, place, access, seq);
+                    return false;
+                }
+                Shown::Ended => return false,
+            }
+        }
+        let first = !sub.was_live.swap(true, Ordering::Relaxed);
+        let from = place.max(self.walked);
+        if first && !sub.operation.messages_only {
+            self.say_caught_up(line, &sub, from, as_of);
+        }
+        sub.set_place(Place::Live(from));
+        self.seats.add(Seat {
+            line: line.clone(),
+            sub,
+            access,
+            from,
+            decided: Seq::ZERO,
+            missed: false,
+        });
+        first
+    }
+
+    fn say_caught_up(&self, line: &Line, sub: &Sub, place: Seq, as_of: AsOf) {
+        let item = Item::CaughtUp(self.core.store.epochs().cursor(place));
+        match sub.operation.render(&item, as_of) {
+            Rendered::Now(payload) => {
+                line.outbox.push_live(sub.frame(payload), &sub.ended);
+            }
+            Rendered::Later => tracing::error!("CaughtUp waits for something: it has but a cursor"),
+        }
+    }
+
+    /// Queues a ping with the positions of all subscriptions of a connection, behind everything that they cover.
+    fn ping(&self, line: &Line) {
+        let epochs = self.core.store.epochs();
+        let position = |sub: &Arc<Sub>| {
+            let cursor = match sub.place() {
+                Place::Asked(cursor) => cursor,
+                Place::At(place) => epochs.cursor(place),
+                Place::Live(from) => epochs.cursor(from.max(self.walked)),
+            };
+            (sub.id.clone(), cursor)
+        };
+        let positions: Vec<_> = line.subs().iter().map(position).collect();
+        let ping = line.envelope.ping(&positions);
+        line.outbox.push(Frame::whole(ping));
+    }
+}
