@@ -68,10 +68,15 @@ export class Server {
     const child = spawn(binary(), ['serve'], { cwd: this.#dir, env: this.#env(), stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     const bound = new Promise((resolve, reject) => {
+      let said = ''
       const read = chunk => {
         this.#log = (this.#log + chunk).slice(-64_000)
-        const address = /127\.0\.0\.1:([1-9]\d*)/.exec(this.#log.slice(-8000))
-        if (address) resolve(Number(address[1]))
+        if (said === null) return
+        said += chunk
+        const address = /"listening":"127\.0\.0\.1:(\d+)"/.exec(said)
+        if (!address) return
+        said = null
+        resolve(Number(address[1]))
       }
       child.stdout.on('data', read)
       child.stderr.on('data', read)
