@@ -23,7 +23,9 @@ export async function post(url, token, query, variables = {}) {
     body: JSON.stringify({ query, variables }),
     signal: AbortSignal.timeout(20_000),
   })
-  return { status: answer.status, ...(await answer.json()) }
+  const text = await answer.text()
+  if (!text.startsWith('{')) throw new Refused([{ message: `status ${answer.status}, and no JSON: ${text.slice(0, 200)}` }])
+  return { status: answer.status, ...JSON.parse(text) }
 }
 
 /** A refusal, with its code. */
@@ -54,6 +56,7 @@ export class Api {
     const deadline = Date.now() + 60_000
     for (;;) {
       const answer = await post(this.#url(), this.#token, query, variables).catch(error => ({ error }))
+      if (answer.error instanceof Refused) throw answer.error
       if (answer.data && !answer.errors) return answer.data
       const refused = answer.errors && new Refused(answer.errors)
       if (refused && !refused.retryable) throw refused
