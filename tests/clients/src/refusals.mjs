@@ -93,7 +93,9 @@ export async function anExpiringTokenCostsNothing(t, open) {
   const stream = follow(client, 'stream', EVENTS, { roomIds: [roomId] })
   await stream.until(() => stream.caughtUp, () => 'not live')
   const sent = []
+  const asOf = Date.now()
   while (!client.closes.length) {
+    assert.ok(Date.now() < asOf + 10_000, 'the socket is closed at exp and the leeway')
     sent.push(await send('before'))
     await new Promise(resolve => setTimeout(resolve, 20))
   }
