@@ -149,6 +149,8 @@ async fn speak(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEADER_BYTES_MAX)
+        // For the answer to an upgrade: see there.
+        .preserve_header_case(true)
         .keep_alive(!late)
         .serve_connection(TokioIo::new(conn), service)
         .with_upgrades();

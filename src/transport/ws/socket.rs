@@ -412,7 +412,9 @@ fn turned_away(error: &Error) -> Close {
 
 /// How long the viewer's token still holds, the clock difference that is forgiven included.
 fn lifetime(viewer: &Viewer) -> Duration {
+    // Below zero where the token is within the leeway already.
     let left_ms = viewer.expires_at.0.saturating_sub(Timestamp::now().0);
+    let leeway_ms = Duration::from_secs(Authenticator::LEEWAY_SECS).as_millis();
+    let left_ms = i128::from(left_ms).saturating_add_unsigned(leeway_ms);
     Duration::from_millis(left_ms.try_into().unwrap_or(0))
-        .saturating_add(Duration::from_secs(Authenticator::LEEWAY_SECS))
 }

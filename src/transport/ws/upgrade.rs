@@ -82,6 +82,9 @@ impl<A: Api> Endpoint<A> {
         }
         let token = header_token(request.headers());
         let upgrade = hyper::upgrade::on(&mut request);
+        // With them goes the letter case of the client's header names: gql (Python) knows the subprotocol only by
+        // `Sec-WebSocket-Protocol` to the letter, and speaks the legacy one otherwise.
+        *response.extensions_mut() = std::mem::take(request.extensions_mut());
         let endpoint = self.clone();
         self.drain.spawn(async move {
             // The client may go away in the middle of the handshake.
