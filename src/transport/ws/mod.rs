@@ -20,6 +20,8 @@ mod work;
 mod any_conversation;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod socket_tests;
 
 use std::sync::Arc;
 

@@ -1,0 +1,8 @@
+//! The socket, spoken to by a client: over TCP for what the wire decides, over a pipe with a clock of its own for what
+//! time decides.
+
+mod client;
+mod order;
+mod stage;
+mod time;
+mod wire;

@@ -1,0 +1,277 @@
+//! An API whose operations do what their variables say, for tests of what surrounds it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_graphql::Variables;
+use async_graphql::parser::parse_query;
+use async_graphql::parser::types::{DocumentOperations, OperationType, Selection};
+use serde_json::{Map, Value as Json, json};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::auth::Viewer;
+use crate::document::Prepared;
+use crate::error::Error;
+use crate::hub::{Envelope, Frame, Notice, Outbox};
+use crate::model::{Cursor, Timestamp, User, UserId};
+use crate::transport::ws::{Api, Subscriptions, TransportWs, frame};
+
+pub(super) const HEAD: &str = "00000000010000000007";
+
+/// - Tokens: `bad`, `busy`, `never` are what they say; `ada 60` is ada for a minute.
+/// - `{ at(gate) }`: variables `{"gate": "g"}` make an operation wait until [`Stage::open`] is called with `g`.
+/// - `{ panic }` panics, `{ refused }` is refused, `{ large }` answers a megabyte.
+/// - Mutations note the name of their first field on the first poll.
+pub(super) struct Stage {
+    /// First fields of mutations, as their execution began.
+    pub(super) begun: Mutex<Vec<String>>,
+    /// Operations that wait at a gate.
+    pub(super) waiting: Semaphore,
+    /// Operations dropped before their end.
+    pub(super) dropped: Arc<Semaphore>,
+    gates: Mutex<HashMap<String, Arc<watch::Sender<bool>>>>,
+    lines: Mutex<Vec<Arc<Line>>>,
+}
+
+/// What a connection has been told.
+pub(super) struct Line {
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) subscribed: Mutex<HashMap<Arc<str>, Option<Cursor>>>,
+    notices: Mutex<Vec<Notice>>,
+    noticed: Notify,
+    changed: Notify,
+}
+
+pub(super) struct LineEnd(Arc<Line>);
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self {
+            begun: Mutex::default(),
+            waiting: Semaphore::new(0),
+            dropped: Arc::new(Semaphore::new(0)),
+            gates: Mutex::default(),
+            lines: Mutex::default(),
+        }
+    }
+}
+
+impl Stage {
+    fn gate(&self, name: &str) -> Arc<watch::Sender<bool>> {
+        let mut gates = self.gates.lock().unwrap();
+        let gate = gates.entry(name.to_owned());
+        gate.or_insert_with(|| Arc::new(watch::Sender::new(false)))
+            .clone()
+    }
+
+    pub(super) fn open(&self, gate: &str) {
+        self.gate(gate).send_replace(true);
+    }
+
+    /// The connection of the newest socket.
+    pub(super) fn line(&self) -> Arc<Line> {
+        self.lines.lock().unwrap().last().unwrap().clone()
+    }
+
+    async fn perform(&self, prepared: &Prepared) {
+        if let Some(async_graphql::Value::String(gate)) = prepared.variables.get("gate") {
+            let mut gate = self.gate(gate).subscribe();
+            let mut unfinished = Unfinished(Some(self.dropped.clone()));
+            self.waiting.add_permits(1);
+            gate.wait_for(|open| *open).await.unwrap();
+            unfinished.0 = None;
+        }
+    }
+}
+
+struct Unfinished(Option<Arc<Semaphore>>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(dropped) = &self.0 {
+            dropped.add_permits(1);
+        }
+    }
+}
+
+fn fields(prepared: &Prepared) -> Vec<String> {
+    let DocumentOperations::Single(operation) = &prepared.document.operations else {
+        return Vec::new();
+    };
+    let items = &operation.node.selection_set.node.items;
+    let fields = items.iter().filter_map(|item| match &item.node {
+        Selection::Field(field) => Some(field.node.name.node.to_string()),
+        _ => None,
+    });
+    fields.collect()
+}
+
+fn refusal() -> String {
+    json!([{ "message": "refused" }]).to_string()
+}
+
+impl Api for Stage {
+    type Plan = ();
+    type Connection = LineEnd;
+
+    async fn authenticate(&self, token: &str) -> Result<Arc<Viewer>, Error> {
+        let (name, secs) = token.split_once(' ').unwrap_or((token, "3600"));
+        match name {
+            "bad" => {
+                return Err(Error::BadToken {
+                    why: "Forbidden: bad",
+                });
+            }
+            "busy" => return Err(Error::Busy),
+            "never" => std::future::pending().await,
+            _ => {}
+        }
+        let user = Arc::new(User::unseen(UserId::parse("id", name)?));
+        let lifetime_ms = secs.parse::<i64>().unwrap() * 1000;
+        Ok(Arc::new(Viewer {
+            user,
+            expires_at: Timestamp(Timestamp::now().0 + lifetime_ms),
+        }))
+    }
+
+    fn prepare(&self, request: Map<String, Json>) -> Result<Prepared, String> {
+        let text = request["query"].as_str().unwrap_or_default();
+        let document = Arc::new(parse_query(text).map_err(|_| refusal())?);
+        let kind = match &document.operations {
+            DocumentOperations::Single(operation) => operation.node.ty,
+            DocumentOperations::Multiple(_) => return Err(refusal()),
+        };
+        let variables = request.get("variables").cloned().unwrap_or_default();
+        let mut prepared = Prepared {
+            document,
+            operation_name: None,
+            variables: Variables::from_json(variables),
+            kind,
+            root_fields: 0,
+            introspection: false,
+        };
+        prepared.root_fields = fields(&prepared).len();
+        Ok(prepared)
+    }
+
+    async fn execute(&self, prepared: Prepared, viewer: Arc<Viewer>) -> Result<String, String> {
+        let fields = fields(&prepared);
+        if prepared.kind == OperationType::Mutation {
+            self.begun.lock().unwrap().push(fields[0].clone());
+        }
+        self.perform(&prepared).await;
+        match fields[0].as_str() {
+            "panic" => panic!("as told"),
+            "refused" => Err(refusal()),
+            "large" => Ok(json!({ "data": "x".repeat(1 << 20) }).to_string()),
+            field => Ok(json!({ "data": { field: viewer.user.id.as_str() } }).to_string()),
+        }
+    }
+
+    async fn plan(&self, prepared: Prepared, _: Arc<Viewer>) -> Result<(), String> {
+        self.perform(&prepared).await;
+        match fields(&prepared)[0].as_str() {
+            "refused" => Err(refusal()),
+            "panic" => panic!("as told"),
+            _ => Ok(()),
+        }
+    }
+
+    fn connect(&self, _: Arc<Viewer>, outbox: Arc<Outbox>) -> LineEnd {
+        let line = Arc::new(Line {
+            outbox,
+            subscribed: Mutex::default(),
+            notices: Mutex::default(),
+            noticed: Notify::new(),
+            changed: Notify::new(),
+        });
+        self.lines.lock().unwrap().push(line.clone());
+        LineEnd(line)
+    }
+
+    fn head(&self) -> Cursor {
+        HEAD.parse().unwrap()
+    }
+}
+
+impl Line {
+    /// Waits until a subscription has begun, and says from where.
+    pub(super) async fn subscribed(&self, id: &str) -> Option<Cursor> {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(resume) = self.subscribed.lock().unwrap().get(id) {
+                return *resume;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until a subscription has ended.
+    pub(super) async fn unsubscribed(&self, id: &str) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.subscribed.lock().unwrap().contains_key(id) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Delivers a payload.
+    pub(super) fn deliver(&self, id: &str, payload: &Json) -> bool {
+        self.outbox.push(Frame {
+            own: TransportWs.next_prefix(id),
+            shared: format!("{payload}}}").into(),
+        })
+    }
+
+    /// Ends a stream, as the hub does.
+    pub(super) fn end(&self, id: &str) {
+        self.subscribed.lock().unwrap().remove(id);
+        let error = TransportWs.error(id, &frame::errors(&Error::Internal));
+        self.outbox.push(Frame::whole(error));
+        self.tell(Notice::Ended(id.into()));
+    }
+
+    pub(super) fn tell(&self, notice: Notice) {
+        self.notices.lock().unwrap().push(notice);
+        self.noticed.notify_one();
+    }
+}
+
+impl Subscriptions for LineEnd {
+    type Plan = ();
+
+    fn subscribe(&self, id: Arc<str>, (): (), resume: Option<Cursor>) {
+        self.0.subscribed.lock().unwrap().insert(id, resume);
+        self.0.changed.notify_waiters();
+    }
+
+    fn unsubscribe(&self, id: &str) {
+        self.0.subscribed.lock().unwrap().remove(id);
+        self.0.changed.notify_waiters();
+    }
+
+    fn ping(&self) {
+        self.0.outbox.push(Frame::whole(TransportWs.ping(&[])));
+    }
+
+    async fn notice(&self) -> Notice {
+        loop {
+            {
+                let mut notices = self.0.notices.lock().unwrap();
+                if !notices.is_empty() {
+                    return notices.remove(0);
+                }
+            }
+            self.0.noticed.notified().await;
+        }
+    }
+}
+
+impl Drop for LineEnd {
+    fn drop(&mut self) {
+        self.0.subscribed.lock().unwrap().clear();
+        self.0.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,244 @@
+//! What the wire decides: sizes, encodings, handshakes, and that the peer gets to see why.
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+use tungstenite::{Error, Message};
+
+use futures_util::SinkExt;
+
+use super::client::{World, chosen};
+use crate::transport::ws::{INIT_BYTES_MAX, MESSAGE_BYTES_MAX, SUBPROTOCOL};
+
+fn padded(message: &str, bytes: usize) -> String {
+    format!("{message}{}", " ".repeat(bytes - message.len()))
+}
+
+const PING: &str = r#"{"type":"ping"}"#;
+
+#[tokio::test]
+async fn a_query_is_answered_over_a_real_socket() {
+    let world = World::new();
+    let mut client = world.tcp().await;
+    client.init("Bearer ada").await;
+    client.subscribe("1", "{ now }", json!(null)).await;
+    assert_eq!(
+        client.hear().await,
+        json!({ "id": "1", "type": "next", "payload": { "data": { "now": "ada" } } })
+    );
+    assert_eq!(
+        client.hear().await,
+        json!({ "id": "1", "type": "complete" })
+    );
+}
+
+#[tokio::test]
+async fn bad_json_closes_4400() {
+    let mut client = World::new().tcp().await;
+    client.text("{").await;
+    assert_eq!(client.closed().await, (4400, "Invalid message".to_owned()));
+}
+
+#[tokio::test]
+async fn a_binary_message_closes_4400() {
+    let mut client = World::new().tcp().await;
+    client.0.send(Message::binary(PING)).await.unwrap();
+    assert_eq!(client.close_code().await, 4400);
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_closes_1007() {
+    let mut client = World::new().tcp().await;
+    client.init("ada").await;
+    let text = Frame::message(&b"{\"type\":\"\xff\"}"[..], OpCode::Data(Data::Text), true);
+    client.0.send(Message::Frame(text)).await.unwrap();
+    assert_eq!(client.close_code().await, 1007);
+}
+
+#[tokio::test]
+async fn a_message_of_16_kib_passes_before_init_and_a_byte_more_closes_1009() {
+    let mut client = World::new().tcp().await;
+    client.text(&padded(PING, INIT_BYTES_MAX)).await;
+    assert_eq!(client.hear().await["type"], "pong");
+    client.text(&padded(PING, INIT_BYTES_MAX + 1)).await;
+    assert_eq!(
+        client.closed().await,
+        (
+            1009,
+            "Message over 16 KiB before connection_init".to_owned()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_message_of_64_kib_passes_after_init_and_a_byte_more_closes_1009() {
+    let mut client = World::new().tcp().await;
+    client.init("ada").await;
+    client.text(&padded(PING, MESSAGE_BYTES_MAX)).await;
+    assert_eq!(client.hear().await["type"], "pong");
+    client.text(&padded(PING, MESSAGE_BYTES_MAX + 1)).await;
+    assert_eq!(
+        client.closed().await,
+        (1009, "Message over 64 KiB".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn whoever_sends_far_too_much_still_gets_to_see_why() {
+    let mut client = World::new().tcp().await;
+    client.init("ada").await;
+    // Not read by the server: without its patience this would end in a reset.
+    let _ = client.0.feed(Message::text("x".repeat(1 << 20))).await;
+    let _ = client.0.flush().await;
+    assert_eq!(client.close_code().await, 1009);
+}
+
+#[tokio::test]
+async fn a_message_in_many_frames_counts_as_a_whole() {
+    let mut client = World::new().tcp().await;
+    client.init("ada").await;
+    let kib = "x".repeat(1024);
+    let mut opcode = OpCode::Data(Data::Text);
+    for _ in 0..=64 {
+        let part = Frame::message(kib.clone(), opcode, false);
+        if client.0.send(Message::Frame(part)).await.is_err() {
+            break;
+        }
+        opcode = OpCode::Data(Data::Continue);
+    }
+    assert_eq!(client.close_code().await, 1009);
+}
+
+#[tokio::test]
+async fn a_frame_that_breaks_the_rules_closes_1002() {
+    let mut client = World::new().tcp().await;
+    let lone = Frame::message("x", OpCode::Data(Data::Continue), true);
+    client.0.send(Message::Frame(lone)).await.unwrap();
+    assert_eq!(client.close_code().await, 1002);
+}
+
+#[tokio::test]
+async fn a_ping_of_the_wire_is_answered_by_a_pong_of_the_wire() {
+    use futures_util::StreamExt;
+    let mut client = World::new().tcp().await;
+    client.0.send(Message::Ping("x".into())).await.unwrap();
+    let pong = client.0.next().await.unwrap().unwrap();
+    assert_eq!(pong, Message::Pong("x".into()));
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered_and_let_go() {
+    use futures_util::StreamExt;
+    let world = World::new();
+    let mut client = world.tcp().await;
+    client.init("ada").await;
+    client.0.close(None).await.unwrap();
+    while let Some(message) = client.0.next().await {
+        message.unwrap();
+    }
+    world.drain.begin();
+    assert_eq!(world.drain.finished().await, 0);
+}
+
+#[tokio::test]
+async fn ours_is_chosen_in_whatever_order_it_is_offered() {
+    for offers in [
+        "graphql-ws, graphql-transport-ws",
+        "graphql-transport-ws, graphql-ws",
+    ] {
+        let offer = [("sec-websocket-protocol", offers)];
+        let (mut client, response) = World::new().dial(&offer).await.unwrap();
+        assert_eq!(chosen(&response), Some(SUBPROTOCOL));
+        client.init("ada").await;
+    }
+}
+
+#[tokio::test]
+async fn the_legacy_subprotocol_alone_closes_4406() {
+    let offer = [("sec-websocket-protocol", "graphql-ws")];
+    let (mut client, response) = World::new().dial(&offer).await.unwrap();
+    assert_eq!(chosen(&response), Some("graphql-ws"));
+    assert_eq!(client.close_code().await, 4406);
+}
+
+#[tokio::test]
+async fn no_subprotocol_closes_4406() {
+    let (mut client, response) = World::new().dial(&[]).await.unwrap();
+    assert_eq!(chosen(&response), None);
+    assert_eq!(client.close_code().await, 4406);
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_refused() {
+    let headers = [
+        ("sec-websocket-protocol", SUBPROTOCOL),
+        ("origin", "https://evil.example"),
+    ];
+    match World::new().dial(&headers).await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 403),
+        other => panic!("{:?}", other.map(|(_, response)| response)),
+    }
+}
+
+#[tokio::test]
+async fn the_tokens_place_may_be_the_upgrade_request() {
+    let headers = [
+        ("sec-websocket-protocol", SUBPROTOCOL),
+        ("authorization", "bearer ada"),
+    ];
+    let (mut client, _) = World::new().dial(&headers).await.unwrap();
+    client.say(json!({ "type": "connection_init" })).await;
+    assert_eq!(client.hear().await["type"], "connection_ack");
+}
+
+#[tokio::test]
+async fn upgrades_are_refused_while_the_server_stops() {
+    let world = World::new();
+    world.drain.begin();
+    match world.dial(&[("sec-websocket-protocol", SUBPROTOCOL)]).await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("{:?}", other.map(|(_, response)| response)),
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_told_so() {
+    let address = World::new().listen().await;
+    for (version, status) in [("", "426"), ("Sec-WebSocket-Version: 13\r\n", "400")] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n{version}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer[9..], status.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn ours_is_chosen_on_either_of_two_lines_and_what_was_sent_along_is_read() {
+    for (first, second) in [("graphql-ws", SUBPROTOCOL), (SUBPROTOCOL, "graphql-ws")] {
+        let address = World::new().listen().await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut bytes = format!(
+            "GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: {first}\r\nSec-WebSocket-Protocol: {second}\r\n\r\n"
+        )
+        .into_bytes();
+        let mut ping = Frame::message(PING, OpCode::Data(Data::Text), true);
+        ping.header_mut().mask = Some([1, 2, 3, 4]);
+        ping.format(&mut bytes).unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(br#"{"type":"pong"}"#) {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+        }
+        let head = String::from_utf8_lossy(&answer[..answer.len() - 20]).to_lowercase();
+        assert!(head.contains("sec-websocket-protocol: graphql-transport-ws\r\n"));
+        assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"));
+    }
+}
