@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod changes;
+mod follow;
 mod paging;
 mod schema;
 mod statements;
