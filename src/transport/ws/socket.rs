@@ -109,6 +109,8 @@ impl<A: Api> Socket<A> {
 
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) -> End {
         let drain = self.endpoint.drain.clone();
+        // Once, not each time round: all sockets wait for the same word, under one lock.
+        let mut begun = pin!(drain.begun());
         let mut turn = pin!(drain.turn());
         let mut frames = Vec::new();
         let mut wake_at = self.wake_at();
@@ -136,7 +138,7 @@ impl<A: Api> Socket<A> {
                     wake_at = self.wake_at();
                     alarm.as_mut().reset(wake_at.into());
                 }
-                () = drain.begun(), if self.leaving == Leaving::No => {
+                () = &mut begun, if self.leaving == Leaving::No => {
                     self.leaving = Leaving::Soon;
                     self.protocol.stop();
                 }
