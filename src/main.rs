@@ -13,6 +13,10 @@ use tidings::config::{Bad, Command, Invocation, InvocationError, Settings, Token
 use tidings::model::UserId;
 use tokio_util::sync::CancellationToken;
 
+/// Parsing and executing GraphQL is a quarter allocation with the C library's allocator; see `docs/performance.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A token that holds for longer should be one that can be withdrawn.
 const TTL_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
