@@ -64,6 +64,15 @@ impl Output {
         }
     }
 
+    /// Waits until everything that was said has been read. The process may be gone before its last line is.
+    pub(crate) fn wait_for_end(&self) {
+        let lines = self.0.0.lock().unwrap();
+        let (lines, _) = (self.0.1)
+            .wait_timeout_while(lines, DEADLINE, |lines| !lines.ended)
+            .unwrap();
+        assert!(lines.ended, "the output does not end");
+    }
+
     /// All there is so far.
     pub(crate) fn text(&self) -> String {
         self.0.0.lock().unwrap().lines.join("\n")

@@ -173,6 +173,7 @@ impl TestServer {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                self.logs.wait_for_end();
                 return status;
             }
             assert!(
