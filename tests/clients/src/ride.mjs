@@ -111,7 +111,7 @@ class Course {
       const kill = nth % every === 0 && nth / every <= kills
       return {
         // The answer to the upgrade is some 130 bytes: some cuts come before it, some within the first frames.
-        down: draw.oneIn(4) ? 1 + draw.below(1_500) : 1 + draw.below(40_000),
+        down: draw.oneIn(4) ? 1 + draw.below(1_500) : 1 + draw.below(60_000),
         // The upgrade, connection_init and three subscribe frames are some 2,500 bytes.
         up: draw.oneIn(5) ? 1 + draw.below(2_500) : Infinity,
         how: kill ? () => this.#kill() : draw.of(['reset', 'end']),
