@@ -37,8 +37,9 @@ function end(client, query, variables) {
 }
 
 export async function codesAreSeen(t, open) {
-  const { places, roomId } = await scene(t)
-  const client = await open(t, { ...places, token: () => token('ada') })
+  const { server, places, roomId } = await scene(t)
+  const printed = server.printedToken('ada').trim()
+  const client = await open(t, { ...places, token: () => printed })
   const code = async (query, variables) => {
     const error = await client.ask(query, variables).then(() => assert.fail('it was not refused'), error => error)
     return client.codes(error)[0]
