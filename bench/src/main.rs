@@ -3,6 +3,7 @@
 //! Loopback only, bounded in time. `cargo run --release -p tidings-bench -- sends`
 
 mod one_commit;
+mod peer;
 mod sends;
 mod server;
 mod stats;
@@ -19,11 +20,14 @@ struct Args {
 enum Bench {
     /// Durable sends acknowledged a second, against one commit a send with the same SQLite settings.
     Sends(sends::Options),
+    /// Serve the peer: async-graphql-axum as it comes, with a mutation that keeps nothing.
+    Peer,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Args::parse().bench {
         Bench::Sends(options) => sends::run(options).await,
+        Bench::Peer => peer::serve().await,
     }
 }

@@ -38,15 +38,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     println!("| senders | | acknowledged/s | p50 ms | p99 ms | server CPU µs each | ratio |");
     println!("|---|---|---|---|---|---|---|");
     for senders in options.senders {
-        let (mut grouped, mut single) = (Vec::new(), Vec::new());
+        let (mut grouped, mut single, mut peer) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            grouped.push(tidings(senders, length, body.clone()).await?);
+            grouped.push(over_sockets(Server::tidings().await?, senders, length, &body).await?);
+            peer.push(over_sockets(Server::peer().await?, senders, length, &body).await?);
             let folder = tempfile::tempdir()?;
             single.push(one_commit::run(folder.path(), senders, length, body.clone()).await?);
         }
         let ratio = rate(&grouped) / rate(&single);
         row(senders, "one commit a send, SQLite alone", &single, 1.0);
         row(senders, "Tidings, GraphQL over WebSocket", &grouped, ratio);
+        let what = "async-graphql-axum as it comes, keeping nothing";
+        row(senders, what, &peer, rate(&peer) / rate(&single));
     }
     Ok(())
 }
@@ -76,8 +79,12 @@ fn row(senders: usize, what: &str, runs: &[Outcome], ratio: f64) {
     );
 }
 
-async fn tidings(senders: usize, length: Duration, body: Arc<str>) -> anyhow::Result<Outcome> {
-    let server = Server::start().await?;
+async fn over_sockets(
+    server: Server,
+    senders: usize,
+    length: Duration,
+    body: &Arc<str>,
+) -> anyhow::Result<Outcome> {
     let mut sockets = Vec::new();
     for n in 0..senders {
         sockets.push(connect(&server, &format!("sender-{n}")).await?);
@@ -138,7 +145,7 @@ async fn connect(server: &Server, user: &str) -> anyhow::Result<Socket> {
 }
 
 async fn send(socket: &mut Socket, body: &str) -> anyhow::Result<()> {
-    let id = uuid::Uuid::now_v7();
+    let id = uuid::Uuid::now_v7().to_string();
     let variables = json!({ "input": { "id": id, "roomId": LOBBY, "body": body } });
     let payload = json!({ "query": SEND, "variables": variables });
     let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });

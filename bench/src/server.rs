@@ -20,11 +20,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it says where it listens.
-    pub async fn start() -> anyhow::Result<Self> {
+    /// Tidings.
+    pub async fn tidings() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut child = command(&folder)
-            .arg("serve")
+        let mut command = command(&folder);
+        command.arg("serve");
+        Self::start(command, folder).await
+    }
+
+    /// The peer, a process of its own like Tidings.
+    pub async fn peer() -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("peer");
+        Self::start(command, tempfile::tempdir()?).await
+    }
+
+    /// Starts a server and waits until it says where it listens.
+    async fn start(mut command: Command, folder: TempDir) -> anyhow::Result<Self> {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
