@@ -5,6 +5,7 @@ mod show;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -32,6 +33,8 @@ pub(super) struct CatchUp {
     must_reach: Seq,
     /// Rooms that were asked for and cannot be seen are still to be told.
     opening: bool,
+    /// `CaughtUp` is still to be said, and its worker could not have its payload at once.
+    greets: bool,
     /// The size of its latest frame.
     frame_bytes: usize,
 }
@@ -70,8 +73,7 @@ impl CatchUp {
         core: &Arc<Core>,
         line: &Arc<Line>,
         sub: Arc<Sub>,
-        place: Seq,
-        access: Access,
+        (place, access): (Seq, Access),
         must_reach: Seq,
     ) -> Self {
         Self {
@@ -83,6 +85,7 @@ impl CatchUp {
             access: Some(access),
             must_reach,
             opening: false,
+            greets: false,
             frame_bytes: Self::FRAME_BYTES,
         }
     }
@@ -90,6 +93,12 @@ impl CatchUp {
     /// Runs it as a task of the hub.
     pub(super) fn go_on(self) {
         self.start(None);
+    }
+
+    /// As [`Self::go_on`], and says `CaughtUp` before it asks for a seat again.
+    pub(super) fn greet(mut self) {
+        self.greets = true;
+        self.go_on();
     }
 
     /// Begins a new subscription as a task of the hub.
@@ -109,6 +118,7 @@ impl CatchUp {
             access: None,
             must_reach: Seq::ZERO,
             opening: true,
+            greets: false,
             frame_bytes: Self::FRAME_BYTES,
         };
         begin.start(Some(asked));
@@ -154,6 +164,10 @@ impl CatchUp {
                 None if self.opening => self.open().await,
                 None => self.read_page().await,
                 Some(access) => match self.next() {
+                    Next::HandOver if self.greets => {
+                        self.access = Some(access);
+                        self.say_caught_up().await
+                    }
                     Next::HandOver => {
                         self.hand_over(access);
                         return Stop::Ended;
@@ -171,6 +185,15 @@ impl CatchUp {
                 Err(stop) => return stop,
             }
         }
+    }
+
+    async fn say_caught_up(&mut self) -> Result<(), Stop> {
+        let item = Item::CaughtUp(self.core.store.epochs().cursor(self.place));
+        let as_of = self.core.payloads.as_of();
+        self.show(&item, as_of).await?;
+        self.sub.greeted.store(true, Ordering::Relaxed);
+        self.greets = false;
+        Ok(())
     }
 
     fn next(&self) -> Next {

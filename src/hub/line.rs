@@ -26,7 +26,9 @@ pub(super) struct Sub {
     pub(super) operation: Arc<Operation>,
     /// Nothing more of it enters the outbox. Written under the outbox's lock, see [`Outbox::cancel`].
     pub(super) ended: AtomicBool,
-    /// It has been live, and the client was told.
+    /// `CaughtUp` was said.
+    pub(super) greeted: AtomicBool,
+    /// It has been live, and a ping told the client.
     pub(super) was_live: AtomicBool,
     place: Mutex<Place>,
 }
@@ -54,6 +56,7 @@ impl Sub {
             prefix,
             operation,
             ended: AtomicBool::new(false),
+            greeted: AtomicBool::new(false),
             was_live: AtomicBool::new(false),
             place: Mutex::new(place),
         }

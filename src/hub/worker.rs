@@ -263,8 +263,7 @@ impl Worker {
     ) {
         sub.set_place(Place::At(place));
         if !sub.has_ended() {
-            let catch_up = CatchUp::from_seat(&self.core, line, sub, place, access, must_reach);
-            catch_up.go_on();
+            CatchUp::from_seat(&self.core, line, sub, (place, access), must_reach).go_on();
         }
     }
 }

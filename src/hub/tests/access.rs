@@ -2,6 +2,7 @@
 
 use super::world::{Client, World};
 use crate::hub::Notice;
+use crate::log::TailLimits;
 use crate::model::RoomId;
 use crate::model::Visibility::{Private, Public};
 
@@ -145,4 +146,69 @@ async fn a_deleted_body_is_in_no_payload_that_is_made_or_kept() {
         ["MessageSent", "an answer", "MessageDeleted", "CaughtUp"]
     );
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_loss_whose_payload_must_wait_is_told_all_the_same() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    let mut ada = live(&world, "ada", "subscription { events { kind body waits } }").await;
+    world.leave(room, "ada");
+    let mine = world.create("ada", Private);
+    world.send(mine, "mine");
+    let seen = ada.until("mine").await;
+    assert_eq!(seen, ["AccessRevoked", "RoomCreated", "mine"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_named_room_that_was_lost_stays_lost_however_far_its_reader_falls_behind() {
+    let limits = TailLimits {
+        events: 20,
+        ..TailLimits::default()
+    };
+    let world = World::with(2, limits).await;
+    let (open, room) = (world.create("ada", Public), world.create("bob", Private));
+    world.settled().await;
+    let mut bob = world.client_with("bob", 2_000);
+    bob.subscribe(&world, "1", &of(&[open, room])).await;
+    bob.until("CaughtUp").await;
+    world.leave(room, "bob");
+    assert_eq!(bob.until("AccessRevoked").await, ["AccessRevoked"]);
+    world.join(room, "bob");
+    for n in 0..100 {
+        world.send(open, &format!("shown {n}"));
+        world.send(room, "not shown");
+        world.settled().await;
+    }
+    let seen = bob.until("shown 99").await;
+    assert_eq!(seen.len(), 100);
+    assert!(seen.iter().all(|body| body.starts_with("shown")));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_while_a_slow_reader_waits_for_it_does_not_reach_it() {
+    for events in [20, 16_384] {
+        let limits = TailLimits {
+            events,
+            ..TailLimits::default()
+        };
+        let world = World::with(2, limits).await;
+        let room = world.create("ada", Private);
+        let sent: Vec<_> = (0..100)
+            .map(|n| world.reply(room, &format!("message {n}"), None).0)
+            .collect();
+        world.settled().await;
+        let mut ada = world.client_with("ada", 600);
+        ada.resume(&world, "1", EVENTS, Some(world.cursor(1))).await;
+        assert_eq!(ada.event().await["body"], "message 0");
+        // The catch-up holds the next ones and waits for room.
+        world.delete(sent[10]);
+        world.settled().await;
+        let seen = ada.until("CaughtUp").await;
+        assert!(!seen.contains(&"message 10".to_owned()), "{seen:?}");
+        assert_eq!(seen.len(), 99 + 2);
+        world.end().await;
+    }
 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::world::World;
-use crate::hub::Notice;
+use crate::hub::operation::Rendered;
+use crate::hub::{Item, Notice};
 use crate::model::Visibility::{Private, Public};
 
 const EVENTS: &str = "subscription { events { kind room body } }";
@@ -117,5 +118,20 @@ async fn nothing_follows_unsubscribe_and_nothing_follows_a_drop() {
         .await;
     other.until("CaughtUp").await;
     assert_eq!(outbox.queued_bytes(), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn one_open_stream_renders_one_event_after_the_other_in_place() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    world.send(room, "hello");
+    world.settled().await;
+    let plan = world.plan("ada", EVENTS).await.unwrap();
+    let as_of = world.hub.core.payloads.as_of();
+    for event in world.log() {
+        let rendered = plan.operation.render(&Item::Event(event), as_of);
+        assert!(matches!(rendered, Rendered::Now(_)), "{rendered:?}");
+    }
     world.end().await;
 }

@@ -193,6 +193,26 @@ impl Stream {
         }
         self.check_whole(log, &access, &shown, scope, who);
         self.check_lost(&access, &shown, who);
+        self.check_told(&access, scope, who);
+    }
+
+    /// A room that was lost for good was told to be, and among one's own at the very place.
+    fn check_told(&self, access: &[HashSet<RoomId>], scope: &Scope, who: &str) {
+        let rooms: HashSet<RoomId> = access.iter().flatten().copied().collect();
+        for room in rooms {
+            let Some(last) = access.iter().rposition(|rooms| rooms.contains(&room)) else {
+                continue;
+            };
+            let lost = Seq(last as u64 + 1);
+            if last + 1 == access.len() || lost <= START {
+                continue;
+            }
+            let told = self.items.iter().any(|(seq, kind, id)| {
+                let is_place = *scope != Scope::Mine || *seq == lost;
+                kind == "AccessRevoked" && *id == room.to_string() && is_place
+            });
+            assert!(told, "{who}: {room} was lost at {lost} and not told");
+        }
     }
 
     /// What was readable from its event on to the end was shown.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::Item;
 use super::super::cache::AsOf;
+use super::super::catch_up::CatchUp;
 use super::super::line::{HandOver, Line, Place, Sub};
 use super::super::operation::Rendered;
 use super::super::outbox::Frame;
@@ -73,11 +74,14 @@ impl Worker {
                 Shown::Ended => return false,
             }
         }
-        let first = !sub.was_live.swap(true, Ordering::Relaxed);
         let from = place.max(self.walked);
-        if first && !sub.operation.messages_only {
-            self.say_caught_up(line, &sub, from, as_of);
+        if !self.greet(line, &sub, from, as_of) {
+            sub.set_place(Place::At(from));
+            let access = (from, access);
+            CatchUp::from_seat(&self.core, line, sub, access, Seq::ZERO).greet();
+            return false;
         }
+        let first = !sub.was_live.swap(true, Ordering::Relaxed);
         sub.set_place(Place::Live(from));
         self.seats.add(Seat {
             line: line.clone(),
@@ -90,14 +94,18 @@ impl Worker {
         first
     }
 
-    fn say_caught_up(&self, line: &Line, sub: &Sub, place: Seq, as_of: AsOf) {
-        let item = Item::CaughtUp(self.core.store.epochs().cursor(place));
-        match sub.operation.render(&item, as_of) {
-            Rendered::Now(payload) => {
-                line.outbox.push_live(sub.frame(payload), &sub.ended);
-            }
-            Rendered::Later => tracing::error!("CaughtUp waits for something: it has but a cursor"),
+    /// Says `CaughtUp` where it has not been said; false when its payload cannot be had at once.
+    fn greet(&self, line: &Line, sub: &Sub, place: Seq, as_of: AsOf) -> bool {
+        if sub.operation.messages_only || sub.greeted.load(Ordering::Relaxed) {
+            return true;
         }
+        let item = Item::CaughtUp(self.core.store.epochs().cursor(place));
+        let Rendered::Now(payload) = sub.operation.render(&item, as_of) else {
+            return false;
+        };
+        line.outbox.push_live(sub.frame(payload), &sub.ended);
+        sub.greeted.store(true, Ordering::Relaxed);
+        true
     }
 
     /// Queues a ping with the positions of all subscriptions of a connection, behind everything that they cover.
