@@ -150,6 +150,9 @@ impl Payloads {
 }
 
 impl Kept {
+    /// Keys of forgotten payloads that are not worth a clean-up.
+    const STALE_KEYS: usize = 1_024;
+
     fn new(followed: Seq, bytes_max: usize) -> Self {
         Self {
             payloads: HashMap::new(),
@@ -234,6 +237,10 @@ impl Kept {
         }
         self.payloads.insert(key, Payload { bytes, shows });
         self.order.push_back(key);
+        // Deletions leave their keys behind.
+        if self.order.len() > 2 * self.payloads.len() + Self::STALE_KEYS {
+            self.order.retain(|key| self.payloads.contains_key(key));
+        }
     }
 
     fn remove(&mut self, key: &Key) {

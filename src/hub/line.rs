@@ -104,6 +104,8 @@ pub(super) struct Line {
     inbox: Arc<Inbox>,
     state: Mutex<State>,
     noticed: Notify,
+    /// Its worker has lost its seats: no position of theirs can be told.
+    broken: AtomicBool,
 }
 
 #[derive(Default)]
@@ -142,6 +144,7 @@ impl Line {
             inbox,
             state: Mutex::default(),
             noticed: Notify::new(),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -149,9 +152,23 @@ impl Line {
         self.state().subs.push(sub);
     }
 
-    /// The subscriptions that have not ended.
-    pub(super) fn subs(&self) -> Vec<Arc<Sub>> {
-        self.state().subs.clone()
+    /// Queues a ping with each subscription's position. No subscription comes, goes or gets further while it is made: a
+    /// position behind what is queued before the ping would bring that twice to a client that comes back, and one of
+    /// another subscription that had the same id would lose what lies between.
+    pub(super) fn ping(&self, position: impl Fn(Place) -> Cursor) {
+        if self.broken.load(Ordering::Relaxed) {
+            return;
+        }
+        // In this order always: nothing that holds the outbox asks for the state.
+        let state = self.state();
+        self.outbox.push_made(|| {
+            let positions = state
+                .subs
+                .iter()
+                .map(|sub| (sub.id.clone(), position(sub.place())));
+            let positions: Vec<_> = positions.collect();
+            Frame::whole(self.envelope.ping(&positions))
+        });
     }
 
     /// Ends a subscription at the client's wish. Nothing more of it enters the outbox once this returns.
@@ -200,6 +217,7 @@ impl Line {
 
     /// Asks the transport to close the socket after a defect of ours. Once is enough: there may be many seats.
     pub(super) fn close_for_defect(&self) {
+        self.broken.store(true, Ordering::Relaxed);
         let close = Notice::Close(1013, "something went wrong here; connect again");
         let mut state = self.state();
         if !state.notices.contains(&close) {

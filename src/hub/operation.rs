@@ -190,7 +190,7 @@ impl Operation {
         }
         let key = self.key(item).filter(|_| as_of.is_shared());
         let Some(key) = key else {
-            return self.clone().execute_alone(item.clone(), as_of).await;
+            return self.clone().execute_alone(item.clone()).await;
         };
         let flight = {
             let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,11 +198,7 @@ impl Operation {
             let under_way = flights.get(&(key, as_of)).and_then(WeakShared::upgrade);
             under_way.unwrap_or_else(|| {
                 flights.retain(|_, flight| flight.upgrade().is_some());
-                let flight = self
-                    .clone()
-                    .execute_alone(item.clone(), as_of)
-                    .boxed()
-                    .shared();
+                let flight = self.clone().execute_alone(item.clone()).boxed().shared();
                 flights.extend(flight.downgrade().map(|weak| ((key, as_of), weak)));
                 flight
             })
@@ -210,15 +206,14 @@ impl Operation {
         flight.await
     }
 
-    async fn execute_alone(self: Arc<Self>, item: Item, as_of: AsOf) -> Result<Bytes, Unavailable> {
+    async fn execute_alone(self: Arc<Self>, item: Item) -> Result<Bytes, Unavailable> {
         let mut stream = self.execute(Feed::once(item.clone()));
         let response = AssertUnwindSafe(stream.next()).catch_unwind();
         match tokio::time::timeout(Self::RENDER_WITHIN, response).await {
             Ok(Ok(Some(response))) if is_unavailable(&response) => Err(Unavailable),
             Ok(Ok(Some(response))) => {
-                let bytes = payload(&response, item.cursor());
-                self.keep(&item, &bytes, as_of);
-                Ok(bytes)
+                // Not kept for others: what it read from the store may be deleted without this event being about it.
+                Ok(payload(&response, item.cursor()))
             }
             Ok(Ok(None)) => Ok(broken(item.cursor())),
             Ok(Err(_)) => {

@@ -142,8 +142,9 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame of a catch-up, unless more than a quarter of the budget waits or its subscription has ended.
-    pub(super) fn offer(&self, frame: Frame, ended: &AtomicBool) -> Queued {
+    /// Queues a frame of a catch-up, unless more than a quarter of the budget waits or its subscription has ended. `taken`
+    /// is called with the queue still locked, so that no ping comes between the frame and the place that it reaches.
+    pub(super) fn offer(&self, frame: Frame, ended: &AtomicBool, taken: impl FnOnce()) -> Queued {
         let mut queue = self.lock();
         if ended.load(Ordering::Relaxed) {
             Queued::Cancelled
@@ -151,8 +152,16 @@ impl Outbox {
             Queued::Full
         } else {
             self.add(&mut queue, frame);
+            taken();
             Queued::Taken
         }
+    }
+
+    /// Queues a frame that is made with the queue locked: nothing else is queued while it is.
+    pub(super) fn push_made(&self, make: impl FnOnce() -> Frame) {
+        let mut queue = self.lock();
+        let frame = make();
+        self.add(&mut queue, frame);
     }
 
     /// Ends a subscription: once this returns, nothing more of it is taken. The flag is read and written under the
@@ -252,8 +261,11 @@ mod tests {
     #[test]
     fn a_catch_up_is_refused_over_a_quarter() {
         let (outbox, live) = (Outbox::new(100), AtomicBool::new(false));
-        assert!(matches!(outbox.offer(frame(26), &live), Queued::Taken));
-        assert!(matches!(outbox.offer(frame(1), &live), Queued::Full));
+        assert!(matches!(
+            outbox.offer(frame(26), &live, || ()),
+            Queued::Taken
+        ));
+        assert!(matches!(outbox.offer(frame(1), &live, || ()), Queued::Full));
     }
 
     #[test]
@@ -264,7 +276,10 @@ mod tests {
             outbox.push_live(frame(1), &ended),
             Queued::Cancelled
         ));
-        assert!(matches!(outbox.offer(frame(1), &ended), Queued::Cancelled));
+        assert!(matches!(
+            outbox.offer(frame(1), &ended, || ()),
+            Queued::Cancelled
+        ));
         assert_eq!(outbox.queued_bytes(), 0);
     }
 

@@ -155,23 +155,29 @@ impl Gone {
                 ..message.blanked()
             }));
         }
-        if let Some(tombstone) = self.messages.get(&message.id) {
-            return (!Arc::ptr_eq(tombstone, message)).then(|| tombstone.clone());
+        // Its own tombstone may still quote what went in the same batch after it.
+        let shown = self.messages.get(&message.id).unwrap_or(message);
+        match self.quote_of(shown) {
+            Some(reply_to) => Some(Arc::new(Message {
+                reply_to: Some(reply_to),
+                ..(**shown).clone()
+            })),
+            None => (!Arc::ptr_eq(shown, message)).then(|| shown.clone()),
         }
-        let reply = message.reply_to.as_ref()?;
-        let tombstone = self.messages.get(&reply.id)?;
-        let quoted = Message {
+    }
+
+    /// What a message quotes, without what is gone; `None` where nothing of it is.
+    fn quote_of(&self, message: &Message) -> Option<Reply> {
+        let quoted = message.reply_to.as_ref()?;
+        let tombstone = self.messages.get(&quoted.id)?;
+        let blank = Message {
             reply_to: without_quote(tombstone),
             ..(**tombstone).clone()
         };
-        let reply_to = Some(Reply {
-            id: reply.id,
-            message: Some(Arc::new(quoted)),
-        });
-        Some(Arc::new(Message {
-            reply_to,
-            ..(**message).clone()
-        }))
+        Some(Reply {
+            id: quoted.id,
+            message: Some(Arc::new(blank)),
+        })
     }
 }
 
@@ -349,6 +355,36 @@ mod tests {
         let shown = format!("{:?}", ring.since(Seq(0), 9));
         assert!(!shown.contains("secret"), "{shown}");
         assert_eq!(shown.matches("to that").count(), 2);
+    }
+
+    #[test]
+    fn a_reply_deleted_before_what_it_quotes_shows_neither() {
+        let (log, mut ring) = (Log::new(), ring(ROOMY));
+        let secret = log.message(1, "secret", None);
+        let reply = log.message(2, "to that", Some(&secret));
+        let gone = |message: &Message, at| {
+            let deleted_at = Some(Timestamp(at));
+            Arc::new(Message {
+                deleted_at,
+                version: 2,
+                ..message.blanked()
+            })
+        };
+        let sent = [
+            log.event(1, What::MessageSent(secret.clone())),
+            log.event(2, What::MessageSent(reply.clone())),
+        ];
+        // In one batch, the reply first: its tombstone still quotes the other.
+        let deleted = [
+            log.event(3, What::MessageDeleted(gone(&reply, 3))),
+            log.event(4, What::MessageDeleted(gone(&secret, 4))),
+        ];
+        assert!(ring.extend(&sent) && ring.extend(&deleted));
+        let shown = format!("{:?}", ring.since(Seq(0), 9));
+        assert!(
+            !shown.contains("secret") && !shown.contains("to that"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::super::Item;
 use super::super::cache::AsOf;
+use super::super::line::Place;
 use super::super::operation::Rendered;
 use super::super::outbox::Queued;
 use super::{CatchUp, Stop};
@@ -28,13 +29,18 @@ impl CatchUp {
             {
                 return Err(Stop::Stale);
             }
-            let frame = self.sub.frame(self.render(item, as_of).await?);
-            let bytes = frame.len();
-            match self.line.outbox.offer(frame, &self.sub.ended) {
+            let Some(payload) = self.render(item, as_of).await? else {
+                return Ok(());
+            };
+            let frame = self.sub.frame(payload);
+            let (bytes, reached) = (frame.len(), item.cursor().seq);
+            let reach = || self.sub.set_place(Place::At(reached));
+            match self.line.outbox.offer(frame, &self.sub.ended, reach) {
                 Queued::Full => {}
                 Queued::Cancelled => return Err(Stop::Ended),
                 Queued::Taken | Queued::Over => {
                     self.frame_bytes = bytes;
+                    self.place = reached;
                     // A fast socket must not keep this task from letting others run.
                     tokio::task::coop::consume_budget().await;
                     return Ok(());
@@ -43,19 +49,34 @@ impl CatchUp {
         }
     }
 
-    async fn render(&self, item: &Item, as_of: AsOf) -> Result<Bytes, Stop> {
+    /// `None` where it is not for the viewer any more.
+    async fn render(&self, item: &Item, as_of: AsOf) -> Result<Option<Bytes>, Stop> {
         if let Rendered::Now(payload) = self.sub.operation.render(item, as_of) {
-            return Ok(payload);
+            return Ok(Some(payload));
         }
         let mut wait = Self::FIRST_WAIT;
         for _ in 0..Self::ATTEMPTS {
             if let Ok(payload) = self.sub.operation.render_later(item, as_of).await {
-                return Ok(payload);
+                let still = self.may_still_read(item).await?;
+                return Ok(still.then_some(payload));
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
         }
         Err(Stop::Unavailable)
+    }
+
+    /// A payload that had to wait shows things as the store had them just now, which may be beyond the place where the
+    /// viewer lost the room. Asked after it was made, so that what is shown was readable when it was read.
+    async fn may_still_read(&self, item: &Item) -> Result<bool, Stop> {
+        let Item::Event(event) = item else {
+            return Ok(true);
+        };
+        let (viewer, scope) = (&self.line.viewer.user.id, &self.scope);
+        let now = self
+            .retry(async || self.core.store.access(viewer, scope).await)
+            .await?;
+        Ok(now.1.rooms.contains_key(&event.room_id()))
     }
 
     pub(super) async fn retry<T, F>(&self, read: impl Fn() -> F) -> Result<T, Stop>

@@ -8,7 +8,6 @@ use super::super::cache::AsOf;
 use super::super::catch_up::CatchUp;
 use super::super::line::{HandOver, Line, Place, Sub};
 use super::super::operation::Rendered;
-use super::super::outbox::Frame;
 use super::super::position::{Seating, seating};
 use super::super::seats::Seat;
 use super::{Shown, Worker, show};
@@ -111,16 +110,10 @@ impl Worker {
     /// Queues a ping with the positions of all subscriptions of a connection, behind everything that they cover.
     fn ping(&self, line: &Line) {
         let epochs = self.core.store.epochs();
-        let position = |sub: &Arc<Sub>| {
-            let cursor = match sub.place() {
-                Place::Asked(cursor) => cursor,
-                Place::At(place) => epochs.cursor(place),
-                Place::Live(from) => epochs.cursor(from.max(self.walked)),
-            };
-            (sub.id.clone(), cursor)
-        };
-        let positions: Vec<_> = line.subs().iter().map(position).collect();
-        let ping = line.envelope.ping(&positions);
-        line.outbox.push(Frame::whole(ping));
+        line.ping(|place| match place {
+            Place::Asked(cursor) => cursor,
+            Place::At(place) => epochs.cursor(place),
+            Place::Live(from) => epochs.cursor(from.max(self.walked)),
+        });
     }
 }
