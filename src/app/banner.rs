@@ -25,7 +25,17 @@ pub(super) fn show(settings: &Settings, addr: SocketAddr) {
             "DEVELOPMENT MODE: no key is configured, so the server signs tokens with its own"
         );
     }
-    tracing::info!(listening = %addr, %database, mode, playground = settings.playground, "serving");
+    let (host, path) = (reachable(addr), Http::PATH);
+    tracing::info!(
+        listening = %addr,
+        api = %format_args!("http://{host}{path}"),
+        health = %format_args!("http://{host}/healthz"),
+        %database,
+        mode,
+        playground = settings.playground,
+        token = way_to_a_token(&settings.key),
+        "serving"
+    );
 }
 
 fn banner(settings: &Settings, addr: SocketAddr) -> String {

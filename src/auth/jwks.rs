@@ -60,6 +60,8 @@ impl Jwks {
     /// Nothing is fetched yet.
     pub(super) fn new(url: reqwest::Url) -> Self {
         let client = reqwest::Client::builder()
+            // Keys come from the address that the operator named, and from nowhere that it points at.
+            .redirect(reqwest::redirect::Policy::none())
             .timeout(FETCH_TIMEOUT)
             .user_agent(concat!("tidings/", env!("CARGO_PKG_VERSION")))
             .build()

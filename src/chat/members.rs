@@ -87,12 +87,12 @@ pub(super) fn leave(batch: &mut Batch, by: &Arc<User>, id: RoomId) -> Result<Ans
     Ok(Answer::Done)
 }
 
-/// Leaving twice is no error, also where the room cannot be seen from outside.
+/// Leaving twice is no error, also where the room cannot be seen from outside, and whether or not it is still there: who has
+/// left does not learn of its end.
 fn was_there_and_left(batch: &Batch, id: RoomId, user: &UserId) -> bool {
-    batch.room(id).is_some_and(|room| !room.deleted)
-        && batch
-            .member(id, user)
-            .is_some_and(|member| !member.is_active())
+    batch
+        .member(id, user)
+        .is_some_and(|member| !member.is_active())
 }
 
 fn go_out(

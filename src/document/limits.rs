@@ -24,8 +24,12 @@ pub struct Limits {
     pub nodes: u64,
     /// The page size of a connection that is asked for without one.
     pub page: u64,
+    /// The most that a page holds; more is the field's own to refuse.
+    pub page_max: u64,
     /// The page size of `changes` without `first`.
     pub changes_page: u64,
+    /// The most that `changes` gives.
+    pub changes_page_max: u64,
     /// How many documents are remembered.
     pub cached: usize,
     /// How much memory remembered documents may take, roughly, in bytes.
@@ -47,7 +51,9 @@ impl Default for Limits {
             introspection_lists: 2,
             nodes: 10_000,
             page: 50,
+            page_max: 100,
             changes_page: 200,
+            changes_page_max: 500,
             cached: 1_000,
             cached_bytes: 16 * 1024 * 1024,
             persisted_bytes: 4 * 1024 * 1024,

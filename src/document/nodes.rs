@@ -99,14 +99,16 @@ impl<'a> Nodes<'a> {
     }
 
     fn page(&self, field: &Field, name: &str) -> u64 {
+        let (unless_said, most) = match name {
+            "changes" => (self.limits.changes_page, self.limits.changes_page_max),
+            _ => (self.limits.page, self.limits.page_max),
+        };
         let asked = ["first", "last"].map(|argument| self.size(field, argument));
-        asked.into_iter().flatten().max().unwrap_or(match name {
-            "changes" => self.limits.changes_page,
-            _ => self.limits.page,
-        })
+        let asked = asked.into_iter().flatten().max().unwrap_or(unless_said);
+        // Over the limit, as a negative one, is the field's own to refuse, with a code that says so: nothing is read.
+        if asked > most { 0 } else { asked }
     }
 
-    /// A negative size is the resolver's to refuse.
     fn size(&self, field: &Field, argument: &str) -> Option<u64> {
         match &field.get_argument(argument)?.node {
             Literal::Variable(name) => match self.variables.get(name)? {

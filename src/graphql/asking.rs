@@ -9,6 +9,7 @@ use super::loaders::Loaders;
 use crate::auth::Viewer;
 use crate::chat::Chat;
 use crate::error::Error;
+use crate::hub::Feed;
 use crate::log::Tail;
 use crate::model::{Cursor, Resync, Seq};
 use crate::store::Store;
@@ -47,6 +48,9 @@ pub(super) fn deps<'a>(ctx: &Context<'a>) -> Result<&'a Deps, Error> {
 }
 
 pub(super) fn store<'a>(ctx: &Context<'a>) -> Result<&'a dyn Store, Error> {
+    if let Some(feed) = ctx.data_opt::<Feed>() {
+        feed.reads_store();
+    }
     deps(ctx).map(|deps| &*deps.store)
 }
 

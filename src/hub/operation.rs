@@ -33,6 +33,7 @@ struct Slot {
     item: Option<Item>,
     waker: Option<Waker>,
     last: bool,
+    store_read: bool,
 }
 
 impl Feed {
@@ -44,10 +45,21 @@ impl Feed {
         feed
     }
 
+    /// To be called by a resolver that reads the store: what it finds there is of now, not of the item's place. Such a
+    /// payload is never made in place or kept for others, also where the store answers at once.
+    pub fn reads_store(&self) {
+        self.lock().store_read = true;
+    }
+
+    fn has_read_store(&self) -> bool {
+        self.lock().store_read
+    }
+
     fn put(&self, item: Item) {
         let waker = {
             let mut slot = self.lock();
             slot.item = Some(item);
+            slot.store_read = false;
             slot.waker.take()
         };
         // The executor's streams are polled only when woken, also when polled by hand.
@@ -84,6 +96,10 @@ pub(super) enum Rendered {
     Now(Bytes),
     /// It needs something that is not there yet: see [`Operation::render_later`].
     Later,
+}
+
+fn has_read_store(live: Option<&Live>) -> bool {
+    live.is_some_and(|live| live.feed.has_read_store())
 }
 
 /// The store did not answer while a payload was made.
@@ -157,7 +173,9 @@ impl Operation {
         }
         let polled = catch_unwind(AssertUnwindSafe(|| self.poll(&mut live, item)));
         match polled {
-            Ok(Poll::Ready(Some(response))) if !is_unavailable(&response) => {
+            Ok(Poll::Ready(Some(response)))
+                if !is_unavailable(&response) && !has_read_store(live.as_ref()) =>
+            {
                 let bytes = payload(&response, item.cursor());
                 self.keep(item, &bytes, as_of);
                 Rendered::Now(bytes)

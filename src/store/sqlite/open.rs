@@ -127,7 +127,8 @@ fn path(url: &str) -> Result<PathBuf, OpenError> {
     let bad = || OpenError::Url {
         url: url.to_owned(),
     };
-    if !url.starts_with("sqlite:") {
+    // How the file is opened is not for the address to say: `?mode=ro` would be dropped in silence.
+    if !url.starts_with("sqlite:") || url.contains('?') {
         return Err(bad());
     }
     let options = SqliteConnectOptions::from_str(url).map_err(|_| bad())?;

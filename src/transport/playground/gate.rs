@@ -10,12 +10,17 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName};
 
 /// Any of these says that someone else's request is being passed on.
-const PROXY_HEADERS: [HeaderName; 5] = [
+const PROXY_HEADERS: [HeaderName; 10] = [
     FORWARDED,
     VIA,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-server"),
     HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("true-client-ip"),
 ];
 
 /// Why a request with these headers gets no development token; `None` when it may have one.
