@@ -78,7 +78,8 @@ pub trait Api: Send + Sync + 'static {
         viewer: Arc<Viewer>,
     ) -> impl Future<Output = Result<String, String>> + Send;
 
-    /// Plans a subscription.
+    /// Plans a subscription. It begins at the end of the log as of the future's first poll: plans are polled once in the
+    /// order in which they came, among the mutations.
     ///
     /// # Errors
     /// A JSON array of GraphQL errors.

@@ -1,7 +1,8 @@
 //! What one socket has running: checks of tokens, queries, mutations, plans.
 //!
 //! Mutations reach the writer in the order in which they came: each is polled once before the next message is looked at,
-//! and one with several root fields, whose commands follow one another, holds back those after it.
+//! and one with several root fields, whose commands follow one another, holds back those after it. Plans are polled once
+//! likewise: a subscription begins at the end of the log as it is then, before whatever the client sends next.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -90,17 +91,19 @@ impl<A: Api> Work<A> {
             let response = guarded(api.execute(prepared, viewer)).await;
             Done::Answered(start, response)
         };
-        self.stoppable(ticket, query);
+        let query = self.stoppable(ticket, query);
+        self.running.push(query);
     }
 
-    /// Plans a subscription.
+    /// Plans a subscription, from where the log ends now.
     pub(super) fn plan(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
         let (api, ticket) = (self.api.clone(), start.ticket);
         let plan = async move {
             let plan = guarded(api.plan(prepared, viewer)).await;
             Done::Planned(start, plan)
         };
-        self.stoppable(ticket, plan);
+        let plan = self.stoppable(ticket, plan);
+        self.running.push(polled_once(plan));
     }
 
     /// Executes a mutation, after those that came before.
@@ -137,11 +140,14 @@ impl<A: Api> Work<A> {
         }
     }
 
-    fn stoppable(&mut self, ticket: Ticket, work: impl Future<Output = Done<A>> + Send + 'static) {
+    fn stoppable(
+        &mut self,
+        ticket: Ticket,
+        work: impl Future<Output = Done<A>> + Send + 'static,
+    ) -> Running<A> {
         let (work, stop) = abortable(work);
         self.stops.insert(ticket, stop);
-        self.running
-            .push(work.map(|done| done.unwrap_or(Done::Stopped)).boxed());
+        work.map(|done| done.unwrap_or(Done::Stopped)).boxed()
     }
 
     fn advance(&mut self) {
@@ -162,17 +168,22 @@ impl<A: Api> Work<A> {
             self.barrier = Some(start.ticket);
         }
         let api = self.api.clone();
-        // Tokio's budget must not make the first poll wait: another's would reach the writer first.
-        let mut mutation: Running<A> = tokio::task::unconstrained(async move {
+        let mutation = async move {
             let response = guarded(api.execute(prepared, viewer)).await;
             Done::Answered(start, response)
-        })
-        .boxed();
-        self.running.push(match (&mut mutation).now_or_never() {
-            Some(done) => std::future::ready(done).boxed(),
-            // What is pushed is polled again, and leaves a waker that wakes.
-            None => mutation,
-        });
+        };
+        self.running.push(polled_once(mutation.boxed()));
+    }
+}
+
+/// Polls work for the first time here and now: what it does first is done in the order in which messages came.
+fn polled_once<A: Api>(work: Running<A>) -> Running<A> {
+    // Tokio's budget must not make the first poll wait: another's would come first.
+    let mut work = tokio::task::unconstrained(work);
+    match (&mut work).now_or_never() {
+        Some(done) => std::future::ready(done).boxed(),
+        // What is pushed is polled again, and leaves a waker that wakes.
+        None => work.boxed(),
     }
 }
 

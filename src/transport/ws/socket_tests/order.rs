@@ -73,6 +73,32 @@ async fn mutations_begin_in_the_order_in_which_they_came() {
 }
 
 #[tokio::test]
+async fn a_subscription_begins_before_the_mutation_that_came_after_it() {
+    let world = World::with(|settings| {
+        settings.at_once.operations = 0;
+        settings.at_once.subscriptions = 0;
+    });
+    let mut client = world.pipe(PIPE_BYTES).await;
+    client.init("ada").await;
+    let names: Vec<String> = (0..300).map(|n| format!("n{n}")).collect();
+    for pair in names.chunks(2) {
+        // Some are planned at once, some wait; all begin in their turn.
+        let variables = json!({ "gate": (pair[0].len() % 2 == 0).then_some("g") });
+        let subscription = format!("subscription {{ {} }}", pair[0]);
+        client.subscribe(&pair[0], &subscription, variables).await;
+        let mutation = format!("mutation {{ {} }}", pair[1]);
+        client.subscribe(&pair[1], &mutation, json!(null)).await;
+    }
+    for _ in 0..names.len() {
+        client.hear().await;
+    }
+    assert_eq!(*world.stage.begun.lock().unwrap(), names);
+    world.stage.open("g");
+    world.stage.line().subscribed("n0").await;
+    world.stage.line().subscribed("n298").await;
+}
+
+#[tokio::test]
 async fn a_mutation_of_several_fields_holds_back_those_after_it() {
     let world = World::new();
     let mut client = world.pipe(PIPE_BYTES).await;

@@ -21,9 +21,9 @@ pub(super) const HEAD: &str = "00000000010000000007";
 /// - Tokens: `bad`, `busy`, `never` are what they say; `ada 60` is ada for a minute.
 /// - `{ at(gate) }`: variables `{"gate": "g"}` make an operation wait until [`Stage::open`] is called with `g`.
 /// - `{ panic }` panics, `{ refused }` is refused, `{ large }` answers a megabyte.
-/// - Mutations note the name of their first field on the first poll.
+/// - Mutations and subscriptions note the name of their first field on the first poll.
 pub(super) struct Stage {
-    /// First fields of mutations, as their execution began.
+    /// First fields of mutations and subscriptions, as their execution or planning began.
     pub(super) begun: Mutex<Vec<String>>,
     /// Operations that wait at a gate.
     pub(super) waiting: Semaphore,
@@ -169,8 +169,10 @@ impl Api for Stage {
     }
 
     async fn plan(&self, prepared: Prepared, _: Arc<Viewer>) -> Result<(), String> {
+        let fields = fields(&prepared);
+        self.begun.lock().unwrap().push(fields[0].clone());
         self.perform(&prepared).await;
-        match fields(&prepared)[0].as_str() {
+        match fields[0].as_str() {
             "refused" => Err(refusal()),
             "panic" => panic!("as told"),
             _ => Ok(()),
