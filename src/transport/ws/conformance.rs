@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::hub::Envelope;
 
 pub(super) const ACK_HEAD: &str = "00000000010000000007";
 
@@ -564,6 +565,40 @@ fn a_subscription_resumes_where_connection_init_said_once() {
     assert_eq!(start(&mut protocol, "2", Kind::Stream).resume, None);
     assert_eq!(start(&mut protocol, "1", Kind::Stream).resume, Some(head()));
     say(&mut protocol, &complete("1"));
+    assert_eq!(start(&mut protocol, "1", Kind::Stream).resume, None);
+}
+
+#[test]
+fn a_refused_subscribe_keeps_its_resume_point_and_its_place_in_pings() {
+    let mut protocol = ready_with(json!({ "token": "t", "resume": { "1": ACK_HEAD } }));
+    let place = |protocol: &mut Protocol| {
+        parsed(&protocol.complete_ping(TransportWs.ping(&[])))["payload"]["resume"]["1"].clone()
+    };
+    // No value can hold it; it cannot be prepared; there are too many.
+    let text = r#"{"id":"1","type":"subscribe","payload":{"query":"{a}","variables":{"a":1e999}}}"#;
+    assert_eq!(sent(protocol.receive(text))["type"], "error");
+    let Action::Start(unprepared) = say(&mut protocol, &subscribe("1")) else {
+        panic!()
+    };
+    assert!(
+        protocol
+            .refuse("1", unprepared.ticket, r#"[{"message":"no"}]"#)
+            .is_some()
+    );
+    start(&mut protocol, "a", Kind::Stream);
+    start(&mut protocol, "b", Kind::Stream);
+    let Action::Start(one_more) = say(&mut protocol, &subscribe("1")) else {
+        panic!()
+    };
+    assert!(protocol.admit(&one_more, Kind::Stream).is_err());
+    assert_eq!(place(&mut protocol), ACK_HEAD);
+    say(&mut protocol, &complete("a"));
+    let admitted = start(&mut protocol, "1", Kind::Stream);
+    assert_eq!(admitted.resume, Some(head()));
+    assert_eq!(place(&mut protocol), ACK_HEAD);
+    // Refused later, it is over.
+    protocol.refuse("1", admitted.ticket, "[]");
+    assert_eq!(place(&mut protocol), Json::Null);
     assert_eq!(start(&mut protocol, "1", Kind::Stream).resume, None);
 }
 

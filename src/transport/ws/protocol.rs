@@ -180,6 +180,8 @@ impl Protocol {
         if let Some(run) = self.run(&start.id, start.ticket) {
             run.kind = kind;
             self.streams += usize::from(kind == Kind::Stream);
+            // Good for one use: who takes the same id again later starts anew.
+            self.resume.remove(&*start.id);
         }
         Ok(())
     }
@@ -266,18 +268,21 @@ impl Protocol {
         if self.runs.contains_key(id) {
             return Action::Close(Close::DUPLICATE);
         }
-        // Good for one use: who takes the same id again later starts anew.
-        let resume = self.resume.remove(id);
-        let refusal = match (&payload, resume) {
+        // Used up once it is admitted: what is refused before that may be asked again, and goes on from there.
+        let resume = self.resume.get(id).copied();
+        let refusal = match (payload, resume) {
             _ if self.stopping => Error::Stopping,
             (None, _) => Error::BadInput {
                 field: "payload",
                 why: "holds text or numbers that no value can hold".to_owned(),
             },
-            (_, Some(None)) => Error::BadCursor { field: "resume" },
-            _ => return self.start(id, payload.unwrap_or_default(), resume.flatten()),
+            (_, Some(None)) => {
+                self.resume.remove(id);
+                Error::BadCursor { field: "resume" }
+            }
+            (Some(request), _) => return self.start(id, request, resume.flatten()),
         };
-        self.absent.over(id);
+        self.over(id);
         Action::Send(super::TransportWs.error(id, &frame::errors(&refusal)))
     }
 
@@ -317,8 +322,15 @@ impl Protocol {
             return false;
         };
         self.runs.remove(id);
-        self.absent.over(id);
+        self.over(id);
         self.streams -= usize::from(kind == Kind::Stream);
         true
+    }
+
+    /// This run is over; whoever still has a place to go on from may come back.
+    fn over(&mut self, id: &str) {
+        if !self.resume.contains_key(id) {
+            self.absent.over(id);
+        }
     }
 }
