@@ -88,7 +88,8 @@ proptest! {
                         let kind = if stream { Kind::Stream } else { Kind::Single };
                         match protocol.admit(&start, kind) {
                             Ok(()) => started.push(start),
-                            Err(text) => out.push(text),
+                            Err(Action::Send(text)) => out.push(text),
+                            Err(instead) => prop_assert_eq!(instead, Action::Nothing),
                         }
                     }
                     Action::Close(_) => {

@@ -28,6 +28,8 @@ impl Close {
     pub const TOO_SLOW: Self = Self::new(1013, "Too slow: connect again and resume");
     /// Nothing came back for a ping. Retried.
     pub const SILENT: Self = Self::new(1013, "No answer to ping");
+    /// A subscription cannot begin for a reason that passes. Retried, and resumed.
+    pub const NOT_NOW: Self = Self::new(1013, "Not now: connect again and resume");
     /// The viewer has as many sockets as it may. Retried.
     pub const TOO_MANY_CONNECTIONS: Self = Self::new(1013, "Too many connections");
     /// What tokens are checked with could not be reached. Retried.

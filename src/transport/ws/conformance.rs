@@ -513,7 +513,7 @@ fn one_subscription_over_the_limit_is_an_error_and_the_others_go_on() {
     let Action::Start(third) = say(&mut protocol, &subscribe("c")) else {
         panic!()
     };
-    let error = parsed(&protocol.admit(&third, Kind::Stream).unwrap_err());
+    let error = sent(protocol.admit(&third, Kind::Stream).unwrap_err());
     assert_eq!(
         (&error["type"], &error["id"]),
         (&json!("error"), &json!("c"))
@@ -538,7 +538,7 @@ fn one_operation_over_the_limit_is_an_error_and_the_others_go_on() {
     let Action::Start(fourth) = say(&mut protocol, &subscribe("d")) else {
         panic!()
     };
-    let error = parsed(&protocol.admit(&fourth, Kind::Single).unwrap_err());
+    let error = sent(protocol.admit(&fourth, Kind::Single).unwrap_err());
     assert_eq!(error["payload"][0]["extensions"]["limit"], 3);
     protocol.answer("a", first.ticket, "{}");
     start(&mut protocol, "d", Kind::Single);
@@ -627,7 +627,29 @@ fn while_the_server_stops_nothing_new_begins_and_what_runs_is_answered() {
     let mut protocol = ready();
     let running = start(&mut protocol, "1", Kind::Single);
     protocol.stop();
-    let error = sent(say(&mut protocol, &subscribe("2")));
+    let Action::Start(late) = say(&mut protocol, &subscribe("2")) else {
+        panic!()
+    };
+    let error = sent(protocol.admit(&late, Kind::Single).unwrap_err());
     assert_eq!(error["payload"][0]["extensions"]["code"], "UNAVAILABLE");
     assert!(protocol.answer("1", running.ticket, "{}").is_some());
+}
+
+#[test]
+fn while_the_server_stops_a_late_subscription_hears_nothing_and_keeps_its_place() {
+    let mut protocol = ready_with(json!({ "token": "t", "resume": { "1": ACK_HEAD } }));
+    protocol.stop();
+    let Action::Start(late) = say(&mut protocol, &subscribe("1")) else {
+        panic!()
+    };
+    assert_eq!(protocol.admit(&late, Kind::Stream), Err(Action::Nothing));
+    for _ in 0..3 {
+        protocol.ping_due();
+        let ping = parsed(&protocol.complete_ping(TransportWs.ping(&[])));
+        assert_eq!(ping["payload"]["resume"]["1"], ACK_HEAD);
+    }
+    assert!(matches!(
+        say(&mut protocol, &complete("1")),
+        Action::Stop { .. }
+    ));
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use crate::document::server_error;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::hub::Envelope;
 use crate::model::Cursor;
 
@@ -76,6 +76,13 @@ pub(super) fn errors(error: &Error) -> String {
     serde_json::to_string(&[server_error(error)]).unwrap_or_else(|_| "[]".to_owned())
 }
 
+/// Whether these errors, a JSON array, all say that the same request may succeed later.
+pub(super) fn all_unavailable(errors: &str) -> bool {
+    let errors: Vec<Json> = serde_json::from_str(errors).unwrap_or_default();
+    let unavailable = |error: &Json| error["extensions"]["code"] == Code::Unavailable.as_str();
+    !errors.is_empty() && errors.iter().all(unavailable)
+}
+
 fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }
@@ -114,6 +121,17 @@ mod tests {
             json(&TransportWs.ping(&[])),
             json!({ "type": "ping", "payload": { "resume": {} } })
         );
+    }
+
+    #[test]
+    fn errors_pass_where_all_are_unavailable() {
+        let busy = errors(&Error::Busy);
+        assert!(all_unavailable(&busy));
+        let internal = errors(&Error::Internal);
+        let mixed = format!("{},{}", &busy[..busy.len() - 1], &internal[1..]);
+        for errors in [&internal, &mixed, "[]", r#"[{"message":"no"}]"#, ""] {
+            assert!(!all_unavailable(errors), "{errors}");
+        }
     }
 
     #[test]

@@ -160,8 +160,8 @@ impl Protocol {
     /// A started operation is one of this kind and may run.
     ///
     /// # Errors
-    /// What to send instead: there are too many at once.
-    pub fn admit(&mut self, start: &Start, kind: Kind) -> Result<(), Bytes> {
+    /// What to do instead: there are too many at once, or the server is stopping.
+    pub fn admit(&mut self, start: &Start, kind: Kind) -> Result<(), Action> {
         let (others, limit, what) = match kind {
             Kind::Single => (
                 // This one is among them already.
@@ -171,17 +171,26 @@ impl Protocol {
             ),
             Kind::Stream => (self.streams, self.at_once.subscriptions, "subscriptions"),
         };
-        if limit > 0 && others >= limit {
-            let errors = frame::errors(&Error::TooManyAtOnce { what, limit });
-            return Err(self
-                .refuse(&start.id, start.ticket, &errors)
-                .unwrap_or_default());
+        let refusal = if self.stopping && kind == Kind::Single {
+            Some(Error::Stopping)
+        } else if limit > 0 && others >= limit {
+            Some(Error::TooManyAtOnce { what, limit })
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            let refusal = self.refuse(&start.id, start.ticket, &frame::errors(&refusal));
+            return Err(refusal.map_or(Action::Nothing, Action::Send));
         }
         if let Some(run) = self.run(&start.id, start.ticket) {
             run.kind = kind;
             self.streams += usize::from(kind == Kind::Stream);
             // Good for one use: who takes the same id again later starts anew.
             self.resume.remove(&*start.id);
+        }
+        if self.stopping {
+            // A stream that gets an error is over for its client. The close that is to come brings it back elsewhere.
+            return Err(Action::Nothing);
         }
         Ok(())
     }
@@ -217,7 +226,10 @@ impl Protocol {
 
     /// A ping is due by the clock.
     pub fn ping_due(&mut self) {
-        self.absent.round();
+        // While the server stops nobody gets to come back.
+        if !self.stopping {
+            self.absent.round();
+        }
     }
 
     /// A ping of the hub's as it is to be sent: with the places of those subscriptions that are not back yet.
@@ -271,7 +283,6 @@ impl Protocol {
         // Used up once it is admitted: what is refused before that may be asked again, and goes on from there.
         let resume = self.resume.get(id).copied();
         let refusal = match (payload, resume) {
-            _ if self.stopping => Error::Stopping,
             (None, _) => Error::BadInput {
                 field: "payload",
                 why: "holds text or numbers that no value can hold".to_owned(),

@@ -271,8 +271,8 @@ impl<A: Api> Socket<A> {
             OperationType::Subscription => Kind::Stream,
             OperationType::Query | OperationType::Mutation => Kind::Single,
         };
-        if let Err(refusal) = self.protocol.admit(&start, kind) {
-            return self.send(refusal);
+        if let Err(instead) = self.protocol.admit(&start, kind) {
+            return self.act(instead);
         }
         match prepared.kind {
             OperationType::Query => self.work.query(start, prepared, viewer),
@@ -308,7 +308,7 @@ impl<A: Api> Socket<A> {
             }
             Done::Planned(start, Err(errors)) => {
                 self.work.finished(start.ticket);
-                self.refuse(&start, &errors);
+                self.not_planned(&start, &errors);
             }
             Done::Stopped => {}
         }
@@ -371,6 +371,16 @@ impl<A: Api> Socket<A> {
     fn leave_when_quiet(&mut self) {
         if self.leaving == Leaving::Now && !self.work.mutates() {
             self.close(Close::STOPPING);
+        }
+    }
+
+    /// An error ends a subscription for good: clients forget where it stood. What passes closes the socket instead, and
+    /// they come back to go on from there.
+    fn not_planned(&mut self, start: &Start, errors: &str) {
+        if !frame::all_unavailable(errors) {
+            self.refuse(start, errors);
+        } else if self.leaving == Leaving::No && self.protocol.wants(&start.id, start.ticket) {
+            self.close(Close::NOT_NOW);
         }
     }
 

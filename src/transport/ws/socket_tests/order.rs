@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use serde_json::json;
+use tungstenite::Message;
 
 use super::client::World;
 use super::stage::HEAD;
@@ -90,7 +92,7 @@ async fn a_subscription_begins_before_the_mutation_that_came_after_it() {
         client.subscribe(&pair[1], &mutation, json!(null)).await;
     }
     for _ in 0..names.len() {
-        client.hear().await;
+        client.hear_next().await;
     }
     assert_eq!(*world.stage.begun.lock().unwrap(), names);
     world.stage.open("g");
@@ -169,12 +171,29 @@ async fn a_request_that_is_refused_is_an_error_and_not_a_next() {
 }
 
 #[tokio::test]
+async fn a_subscription_that_cannot_be_planned_now_closes_1013() {
+    let world = World::with(|settings| settings.waits.ping = Duration::ZERO);
+    let mut client = world.pipe(PIPE_BYTES).await;
+    client.init("ada").await;
+    client
+        .subscribe("1", "subscription { busy }", json!(null))
+        .await;
+    // An error would be the end of it.
+    let close = client.0.next().await.unwrap().unwrap();
+    let Message::Close(Some(close)) = close else {
+        panic!("{close:?}")
+    };
+    assert_eq!(u16::from(close.code), 1013);
+}
+
+#[tokio::test]
 async fn a_panic_is_an_error_of_its_operation_alone() {
     let mut client = World::new().pipe(PIPE_BYTES).await;
     client.init("ada").await;
     for query in ["{ panic }", "mutation { panic }", "subscription { panic }"] {
         client.subscribe("1", query, json!(null)).await;
-        let error = client.hear().await;
+        // A panic takes its time to be told, and the first ping comes when it likes.
+        let error = client.hear_next().await;
         assert_eq!(error["type"], "error");
         assert_eq!(
             error["payload"][0]["extensions"]["code"],

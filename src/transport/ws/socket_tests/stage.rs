@@ -20,7 +20,7 @@ pub(super) const HEAD: &str = "00000000010000000007";
 
 /// - Tokens: `bad`, `busy`, `never` are what they say; `ada 60` is ada for a minute.
 /// - `{ at(gate) }`: variables `{"gate": "g"}` make an operation wait until [`Stage::open`] is called with `g`.
-/// - `{ panic }` panics, `{ refused }` is refused, `{ large }` answers a megabyte.
+/// - `{ panic }` panics, `{ refused }` is refused, `{ large }` answers a megabyte; `subscription { busy }` is `UNAVAILABLE`.
 /// - Mutations and subscriptions note the name of their first field on the first poll.
 pub(super) struct Stage {
     /// First fields of mutations and subscriptions, as their execution or planning began.
@@ -174,6 +174,7 @@ impl Api for Stage {
         self.perform(&prepared).await;
         match fields[0].as_str() {
             "refused" => Err(refusal()),
+            "busy" => Err(frame::errors(&Error::Busy)),
             "panic" => panic!("as told"),
             _ => Ok(()),
         }

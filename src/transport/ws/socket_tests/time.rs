@@ -189,7 +189,7 @@ async fn an_operation_that_takes_too_long_is_given_up() {
         .pipe(PIPE_BYTES)
         .await;
     client.init("ada").await;
-    for query in ["{ a }", "mutation { a }", "subscription { a }"] {
+    for query in ["{ a }", "mutation { a }"] {
         let start = Instant::now();
         client.subscribe("1", query, json!({ "gate": "g" })).await;
         let error = client.hear().await;
@@ -197,6 +197,12 @@ async fn an_operation_that_takes_too_long_is_given_up() {
         assert_eq!(error["payload"][0]["extensions"]["code"], "UNAVAILABLE");
         assert_eq!(start.elapsed().as_secs(), 10);
     }
+    let start = Instant::now();
+    client
+        .subscribe("1", "subscription { a }", json!({ "gate": "g" }))
+        .await;
+    assert_eq!(client.close_code().await, 1013);
+    assert_eq!(start.elapsed().as_secs(), 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,8 +239,19 @@ async fn a_socket_that_leaves_answers_its_mutations_first_and_begins_nothing_new
     client.subscribe("q", "{ a }", json!(null)).await;
     client.hear_next().await;
     client.hear_next().await;
+    for (id, query) in [("s", "subscription { busy }"), ("x", "{ a }")] {
+        client.subscribe(id, query, json!({ "gate": "s" })).await;
+        world.stage.waiting.acquire().await.unwrap().forget();
+    }
     world.drain.begin();
     tokio::task::yield_now().await;
+    // What is subscribed to from now on, or cannot be planned any more, waits for the close.
+    client
+        .subscribe("late", "subscription { a }", json!(null))
+        .await;
+    world.stage.open("s");
+    assert_eq!(client.hear_next().await["id"], "x");
+    assert_eq!(client.hear_next().await["type"], "complete");
     client.subscribe("2", "mutation { b }", json!(null)).await;
     let error = client.hear_next().await;
     assert_eq!(
