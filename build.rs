@@ -44,6 +44,8 @@ fn main() -> Result<(), String> {
         println!("cargo:rerun-if-changed=web/{source}");
     }
     println!("cargo:rerun-if-env-changed=PLAYGROUND");
+    // A migration that is added changes no file that the compiler knows of yet.
+    println!("cargo:rerun-if-changed=migrations");
 
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let page = match env::var("PLAYGROUND").unwrap_or_default().as_str() {
