@@ -197,6 +197,10 @@ impl CatchUp {
     }
 
     fn next(&self) -> Next {
+        if self.core.tail.since(self.place, 1).is_none() {
+            // The worker could not deliver the remainder and would send it back here, to and fro while nothing happens.
+            return Next::Walk;
+        }
         let outbox = &self.line.outbox;
         next(
             self.place,

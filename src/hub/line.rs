@@ -152,6 +152,12 @@ impl Line {
         self.state().subs.push(sub);
     }
 
+    /// The subscriptions that have not ended.
+    #[cfg(test)]
+    pub(super) fn subs(&self) -> Vec<Arc<Sub>> {
+        self.state().subs.clone()
+    }
+
     /// Queues a ping with each subscription's position. No subscription comes, goes or gets further while it is made: a
     /// position behind what is queued before the ping would bring that twice to a client that comes back, and one of
     /// another subscription that had the same id would lose what lies between.

@@ -71,6 +71,8 @@ impl Worker {
         while let Some(lines) = self.inbox.take() {
             let turn = AssertUnwindSafe(|| self.turn(&lines));
             let more = catch_unwind(turn).unwrap_or_else(|_| self.give_up(&lines));
+            // It may be long until the next: a connection that is gone is not to wait for that.
+            drop(lines);
             if !more {
                 runtime.block_on(async {
                     tokio::select! {

@@ -174,3 +174,17 @@ async fn a_selection_of_which_nothing_is_left_is_an_empty_object() {
     assert_eq!(next["payload"]["errors"], json!(null), "{next}");
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_operation_in_use_is_found_again_however_many_came_since() {
+    let world = World::new().await;
+    let text = |n: usize| format!("subscription {{ events {{ k{n}: kind }} }}");
+    let used = plan(&world, &text(0), json!({})).await;
+    let unused = Arc::downgrade(&plan(&world, &text(1), json!({})).await.operation);
+    for n in 2..600 {
+        plan(&world, &text(n), json!({})).await;
+    }
+    assert!(same(&used, &plan(&world, &text(0), json!({})).await));
+    assert_eq!(unused.strong_count(), 0, "what no one uses goes");
+    world.end().await;
+}
