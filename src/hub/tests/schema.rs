@@ -20,6 +20,8 @@ fn per_viewer() {}
 #[derive(Default)]
 pub(super) struct Probe {
     pub(super) renders: std::sync::atomic::AtomicU32,
+    /// What waits is not there before so many renders were begun.
+    pub(super) waits_for_renders: std::sync::atomic::AtomicU32,
     pub(super) store_is_down: std::sync::atomic::AtomicBool,
 }
 
@@ -101,8 +103,16 @@ impl Event {
     }
 
     /// Not there at once.
-    async fn waits(&self) -> &str {
+    async fn waits(&self, ctx: &Context<'_>) -> &str {
+        let probe = ctx.data_unchecked::<Arc<Probe>>();
         tokio::task::yield_now().await;
+        while probe.renders.load(std::sync::atomic::Ordering::SeqCst)
+            < probe
+                .waits_for_renders
+                .load(std::sync::atomic::Ordering::SeqCst)
+        {
+            tokio::task::yield_now().await;
+        }
         "waited"
     }
 
