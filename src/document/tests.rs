@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use async_graphql::parser::types::{Selection, SelectionSet};
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -119,10 +120,35 @@ fn ten_levels_of_fields_pass_and_eleven_are_refused() {
     refused_for(&inline(11), "levels of fields");
 }
 
+/// Levels and number of fields once fragments are spread out.
+fn size(document: &ExecutableDocument, set: &SelectionSet) -> (usize, usize) {
+    let sizes = set.items.iter().map(|item| match &item.node {
+        Selection::Field(field) => {
+            let (levels, fields) = size(document, &field.node.selection_set.node);
+            (levels + 1, fields + 1)
+        }
+        Selection::InlineFragment(inline) => size(document, &inline.node.selection_set.node),
+        Selection::FragmentSpread(spread) => {
+            let fragment = &document.fragments[&spread.node.fragment_name.node];
+            size(document, &fragment.node.selection_set.node)
+        }
+    });
+    sizes.fold((0, 0), |(levels, fields), (below, more)| {
+        (levels.max(below), fields + more)
+    })
+}
+
 #[test]
-fn the_standard_introspection_query_passes_and_needs_no_token() {
+fn introspection_larger_than_any_tools_passes_and_needs_no_token() {
     let prepared = prepare(INTROSPECTION).unwrap();
     assert!(prepared.introspection);
+    let operation = prepared.operation().unwrap();
+    let (levels, fields) = size(&prepared.document, &operation.selection_set.node);
+    // What GraphiQL and code generators send is 15 deep and has 230.
+    assert!(
+        levels >= 15 && fields >= 230,
+        "{levels} levels, {fields} fields"
+    );
     let fragment = "query { __schema { types { ...D } } } fragment D on __Type ".to_owned();
     prepare(&(fragment + &"{ ofType".repeat(12) + "{ name }" + &"}".repeat(12))).unwrap();
 }
@@ -444,7 +470,7 @@ fn a_mutation_written_twice_is_run_once() {
     let [selection] = &operation.selection_set.node.items[..] else {
         panic!("{operation:?}");
     };
-    let async_graphql::parser::types::Selection::Field(field) = &selection.node else {
+    let Selection::Field(field) = &selection.node else {
         panic!("{selection:?}");
     };
     assert_eq!(field.node.selection_set.node.items.len(), 2);
@@ -477,7 +503,7 @@ fn a_subscription_selects_exactly_one_root_field() {
         assert_eq!(prepared.root_fields, 1, "{text}");
         let items = &operation.selection_set.node.items;
         assert!(
-            matches!(&items[..], [item] if matches!(item.node, async_graphql::parser::types::Selection::Field(_))),
+            matches!(&items[..], [item] if matches!(item.node, Selection::Field(_))),
             "{text}"
         );
     };
