@@ -10,7 +10,7 @@ use async_graphql::parser::types::{
 };
 use async_graphql::{Pos, Positioned};
 
-use super::{Limits, Rejection};
+use super::{Limits, Rejection, hidden};
 
 /// Refuses a document that is over a limit or spreads a fragment within itself.
 pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<(), Rejection> {
@@ -135,6 +135,10 @@ impl<'a> Guard<'a> {
 
     fn field(&mut self, field: &'a Positioned<Field>) -> Result<Measure, Rejection> {
         self.aliases += usize::from(field.node.alias.is_some());
+        if field.node.response_key().node == *hidden::KEY {
+            let message = format!("the name \"{}\" is taken", hidden::KEY);
+            return Err(Rejection::invalid(message, Some(field.pos)));
+        }
         let below = self.selection_set(&field.node.selection_set)?;
         let name = field.node.name.node.as_str();
         let introspects = matches!(name, "__schema" | "__type");

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256 as Hasher};
 
 mod cache;
 mod guard;
+pub(crate) mod hidden;
 mod limits;
 mod nodes;
 mod params;
@@ -61,6 +62,16 @@ pub struct Prepared {
     pub root_fields: usize,
     /// It selects nothing but `__typename`, `__schema` and `__type`, which anyone may read.
     pub introspection: bool,
+    /// The document asks for more than the client did, to be taken out of the answer: see [`hidden`].
+    pub(crate) hides: bool,
+}
+
+/// A document within the limits that do not depend on variables.
+#[derive(Clone)]
+struct Parsed {
+    document: Arc<ExecutableDocument>,
+    /// See [`Prepared::hides`].
+    hides: bool,
 }
 
 impl Prepared {
@@ -75,7 +86,7 @@ impl Prepared {
 pub struct Documents {
     limits: Limits,
     shape: Arc<Shape>,
-    parsed: Cache<Arc<str>, Arc<ExecutableDocument>>,
+    parsed: Cache<Arc<str>, Parsed>,
     persisted: Cache<Sha256, Arc<str>>,
 }
 
@@ -138,7 +149,10 @@ impl Documents {
         operation_name: Option<&str>,
         variables: Variables,
     ) -> Result<Prepared, Rejection> {
-        let mut document = self.document(text)?;
+        let Parsed {
+            mut document,
+            hides,
+        } = self.document(text)?;
         let operation = &pick_or_refuse(&document.operations, operation_name)?.node;
         let variables = variables::coerce(operation, variables, &self.shape)?;
         nodes::check(&document, operation, &variables, &self.shape, &self.limits)?;
@@ -162,20 +176,23 @@ impl Documents {
             kind,
             root_fields,
             introspection,
+            hides,
         })
     }
 
-    /// A document within the limits that do not depend on variables.
-    fn document(&self, text: &str) -> Result<Arc<ExecutableDocument>, Rejection> {
-        if let Some(document) = self.parsed.get(text) {
-            return Ok(document);
+    fn document(&self, text: &str) -> Result<Parsed, Rejection> {
+        if let Some(parsed) = self.parsed.get(text) {
+            return Ok(parsed);
         }
         let tokens = tokens::measure(text, &self.limits)?;
-        let document = Arc::new(parse::parse(text)?);
+        let mut document = parse::parse(text)?;
         guard::check(&document, &self.limits)?;
+        let hides = hidden::add(&mut document, &self.shape);
+        let document = Arc::new(document);
+        let parsed = Parsed { document, hides };
         let weight = text.len() + tokens * TOKEN_BYTES;
-        self.parsed.put(text.into(), document.clone(), weight);
-        Ok(document)
+        self.parsed.put(text.into(), parsed.clone(), weight);
+        Ok(parsed)
     }
 }
 

@@ -177,6 +177,15 @@ fn fifteen_aliases_pass_and_sixteen_are_refused() {
 }
 
 #[test]
+fn a_name_of_our_own_is_refused() {
+    let text = format!(
+        "{{ ...F }} fragment F on Query {{ a {{ {}: id }} }}",
+        hidden::KEY
+    );
+    refused_for(&text, "is taken");
+}
+
+#[test]
 fn fifty_directives_pass_and_one_more_is_refused() {
     let text = |count: usize| format!("{{ {} }}", "n @skip(if: false) ".repeat(count));
     prepare(&text(50)).unwrap();

@@ -15,14 +15,17 @@ use futures_util::{FutureExt, StreamExt};
 mod allowance;
 mod complete;
 mod errors;
+mod waits;
 
 #[cfg(test)]
 mod tests;
 
 pub use allowance::Allowance;
 
+use waits::waits;
+
 use crate::auth::Viewer;
-use crate::document::{Prepared, Rejection, Shape};
+use crate::document::{Prepared, Rejection, Shape, hidden};
 use crate::error::{Code, Error};
 
 /// Makes what resolvers find in a request's context.
@@ -80,7 +83,7 @@ impl Executor {
             // A panic leaves nothing behind that others share: resolvers only read and send.
             let run = AssertUnwindSafe(inner.schema.run(request)).catch_unwind();
             match run.await {
-                Ok(response) => inner.finish(&prepared, response),
+                Ok(response) => inner.finish(&prepared, response, false),
                 Err(_) => {
                     tracing::error!(operation = ?prepared.operation_name, "a resolver panicked");
                     Err(Error::Internal.into())
@@ -96,12 +99,12 @@ impl Executor {
     pub fn stream(&self, prepared: Prepared, data: Data) -> BoxStream<'static, Response> {
         let inner = self.0.clone();
         let request = request(&prepared, data);
-        let responses = inner.schema.stream(request);
-        let finished = move |response| {
-            let finished = inner.finish(&prepared, response);
+        let responses = waits(inner.schema.stream(request));
+        let finished = responses.map(move |(response, waited)| {
+            let finished = inner.finish(&prepared, response, waited);
             finished.unwrap_or_else(|refused| Response::from_errors(refused.errors))
-        };
-        responses.map(finished).boxed()
+        });
+        finished.boxed()
     }
 }
 
@@ -130,24 +133,31 @@ impl Inner {
         Ok(())
     }
 
-    /// The answer as the specification wants it.
-    fn finish(&self, prepared: &Prepared, mut response: Response) -> Result<Response, Rejection> {
-        if response.errors.is_empty() {
-            // The library makes null of an object with all its fields skipped; the root is never null without an error.
-            if response.data == Value::Null {
-                response.data = Value::Object(Default::default());
-            }
-            return Ok(response);
-        }
-        if errors::before_execution(&response) {
+    /// The answer as the specification wants it. A field that had to wait came last in its object: where `waited`, fields
+    /// are put in the order in which they were asked for.
+    fn finish(
+        &self,
+        prepared: &Prepared,
+        mut response: Response,
+        waited: bool,
+    ) -> Result<Response, Rejection> {
+        if !response.errors.is_empty() && errors::before_execution(&response) {
             return Err(errors::refusal(response.errors));
         }
         for error in &mut response.errors {
             errors::clean(error);
         }
-        let data = std::mem::take(&mut response.data);
-        response.data = complete::complete(&self.shape, prepared, data, &response.errors)
-            .unwrap_or(Value::Null);
+        if waited || !response.errors.is_empty() {
+            let data = std::mem::take(&mut response.data);
+            let whole = complete::complete(&self.shape, prepared, data, &response.errors);
+            response.data = whole.unwrap_or(Value::Null);
+        } else if response.data == Value::Null {
+            // The library makes null of an object with all its fields skipped; the root is never null without an error.
+            response.data = Value::Object(Default::default());
+        }
+        if prepared.hides {
+            hidden::remove(prepared, &self.shape, &mut response.data);
+        }
         Ok(response)
     }
 }

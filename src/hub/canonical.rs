@@ -71,7 +71,7 @@ pub(super) fn canonical(shape: &Shape, prepared: &Prepared) -> Result<Canonical,
     let mut key = String::with_capacity(256);
     print_field(&mut key, &root);
     Ok(Canonical {
-        prepared: prepared_of(root),
+        prepared: prepared_of(root, prepared.hides),
         key,
         per_viewer,
     })
@@ -283,7 +283,7 @@ fn placeholders(shape: &Shape, subscription: &str, root: &Field) -> Arguments {
     arguments
 }
 
-fn prepared_of(root: Field) -> Prepared {
+fn prepared_of(root: Field, hides: bool) -> Prepared {
     let items = vec![unplaced(Selection::Field(unplaced(root)))];
     let operation = OperationDefinition {
         ty: OperationType::Subscription,
@@ -301,6 +301,7 @@ fn prepared_of(root: Field) -> Prepared {
         kind: OperationType::Subscription,
         root_fields: 1,
         introspection: false,
+        hides,
     }
 }
 

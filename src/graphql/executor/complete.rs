@@ -8,6 +8,7 @@
 use async_graphql::parser::types::{BaseType, Field, Selection, SelectionSet, Type};
 use async_graphql::{Name, PathSegment, ServerError, Value};
 
+use crate::document::hidden::{self, Object};
 use crate::document::{Prepared, Shape, included};
 
 /// The data made whole; `None` where an error reaches the root.
@@ -35,8 +36,6 @@ pub(super) fn complete(
         &mut Vec::new(),
     )
 }
-
-type Object = async_graphql::indexmap::IndexMap<Name, Value>;
 
 struct Walk<'a> {
     shape: &'a Shape,
@@ -140,31 +139,8 @@ impl<'a> Walk<'a> {
         let Some(possible) = self.shape.possible(promised) else {
             return self.object(fields, promised, sets, path);
         };
-        // What the object is was not kept: it is one whose selected fields are all there or have failed, and no others.
-        let ty = possible
-            .iter()
-            .filter(|ty| self.could_be(&fields, ty, sets, path))
-            .min()?;
+        let ty = hidden::told(&fields).and_then(|ty| possible.get(ty))?;
         self.object(fields, ty, sets, path)
-    }
-
-    fn could_be(
-        &self,
-        fields: &Object,
-        ty: &str,
-        sets: &[&'a SelectionSet],
-        path: &[PathSegment],
-    ) -> bool {
-        let groups = self.groups(ty, sets);
-        let has = |key: &str| groups.iter().any(|group| group.key == key);
-        let failed: Vec<&str> = self.failed_fields(path).collect();
-        fields.keys().all(|key| has(key))
-            && failed.iter().all(|key| has(key))
-            && groups.iter().all(|group| match fields.get(group.key) {
-                Some(Value::String(told)) if group.name == "__typename" => told == ty,
-                Some(_) => true,
-                None => failed.contains(&group.key.as_str()),
-            })
     }
 
     /// The fields selected on an object, in order, those with one response key together (CollectFields).

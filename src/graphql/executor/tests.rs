@@ -83,6 +83,9 @@ impl Thing {
     async fn json(&self) -> async_graphql::Json<Json> {
         async_graphql::Json(json!({ "z": 1, "a": { "b": [] } }))
     }
+    async fn odd_json(&self) -> async_graphql::Json<Json> {
+        async_graphql::Json(json!({ "__tidings_type": "x" }))
+    }
 }
 
 #[Object]
@@ -279,6 +282,42 @@ async fn an_object_behind_an_interface_is_recognised() {
     );
     let text = "{ node { ... on Thing { nullable } } }";
     assert_eq!(bench.answer(text).await.0, r#"{"node":{"nullable":null}}"#);
+}
+
+#[tokio::test]
+async fn an_object_of_which_nothing_is_selected_is_empty_and_not_null() {
+    let bench = Bench::new();
+    for (text, data) in [
+        ("{ node { ... on Other { id } } }", r#"{"node":{}}"#),
+        (
+            "{ nodes { ...O } } fragment O on Other { id }",
+            r#"{"nodes":[{"id":9},{}]}"#,
+        ),
+        (
+            "{ thing { id @skip(if: true) ... @include(if: false) { late } } nothing { id @skip(if: true) } }",
+            r#"{"thing":{},"nothing":null}"#,
+        ),
+        (
+            "{ thing { maybe { id @skip(if: true) } maybe { ...T } } } fragment T on Thing { id }",
+            r#"{"thing":{"maybe":{"id":1}}}"#,
+        ),
+        (
+            "{ node { ... on Thing { nullable @skip(if: true) maybe { required @skip(if: true) } } } }",
+            r#"{"node":{"maybe":{}}}"#,
+        ),
+    ] {
+        assert_eq!(bench.answer(text).await, (data.to_owned(), vec![]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_in_secret_is_taken_out_and_nothing_else() {
+    let text =
+        "{ node { ... on Thing { x: oddJson } ... on Other { x: id } oddJson: __typename } }";
+    assert_eq!(
+        Bench::new().answer(text).await.0,
+        r#"{"node":{"x":{"__tidings_type":"x"},"oddJson":"Thing"}}"#
+    );
 }
 
 #[tokio::test]

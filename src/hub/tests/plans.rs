@@ -170,7 +170,9 @@ async fn a_selection_of_which_nothing_is_left_is_an_empty_object() {
     let text = "subscription { events { user { id @skip(if: true) } } }";
     ada.subscribe(&world, "1", text).await;
     world.send(room, "hello");
+    ada.next().await;
     let next = ada.next().await;
+    assert_eq!(next["payload"]["data"], json!({ "events": { "user": {} } }));
     assert_eq!(next["payload"]["errors"], json!(null), "{next}");
     world.end().await;
 }

@@ -102,6 +102,22 @@ async fn a_payload_that_must_wait_comes_in_its_place() {
 }
 
 #[tokio::test]
+async fn a_field_that_must_wait_stands_where_it_was_asked_for() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    world.settled().await;
+    let mut ada = world.client("ada");
+    let text = "subscription { events { kind waits body user { id } } }";
+    ada.subscribe(&world, "1", text).await;
+    ada.until("CaughtUp").await;
+    world.send(room, "hello");
+    let event = ada.event().await.to_string();
+    let asked = r#"{"kind":"MessageSent","waits":"waited","body":"hello","user":{"id":"u"}}"#;
+    assert_eq!(event, asked);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn waiting_payloads_are_shared_by_all_who_wait_at_once() {
     let world = World::new().await;
     let room = world.create("ada", Private);

@@ -149,6 +149,7 @@ impl Api for Stage {
             kind,
             root_fields: 0,
             introspection: false,
+            hides: false,
         };
         prepared.root_fields = fields(&prepared).len();
         Ok(prepared)
