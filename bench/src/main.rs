@@ -1,14 +1,17 @@
 //! Measures Tidings beside its peers, in the same run: interleaved, medians, CPU time of the server process.
 //!
-//! Loopback only, bounded in time. `cargo run --release -p tidings-bench -- sends`
+//! Loopback only, bounded in time. `cargo run --release -p tidings-bench -- sends`, or `fanout`.
 
+mod fanout;
+mod machine;
 mod one_commit;
-mod peer;
+mod peers;
 mod sends;
 mod server;
 mod stats;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 #[derive(Parser)]
 struct Args {
@@ -20,14 +23,20 @@ struct Args {
 enum Bench {
     /// Durable sends acknowledged a second, against one commit a send with the same SQLite settings.
     Sends(sends::Options),
-    /// Serve the peer: async-graphql-axum as it comes, with a mutation that keeps nothing.
-    Peer,
+    /// What it costs to bring an event to many subscribers, beside peers and beside the least that it can cost.
+    Fanout(fanout::Options),
+    /// Serve one of the peers (the benches start them themselves).
+    Peer {
+        /// Which.
+        #[arg(value_enum)]
+        peer: peers::Peer,
+    },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     match Args::parse().bench {
-        Bench::Sends(options) => sends::run(options).await,
-        Bench::Peer => peer::serve().await,
+        Bench::Sends(options) => Runtime::new()?.block_on(sends::run(options)),
+        Bench::Fanout(options) => fanout::run(&options),
+        Bench::Peer { peer } => peers::serve(peer),
     }
 }

@@ -9,9 +9,11 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, http::HeaderValue};
 
+use crate::machine::cpu_of;
 use crate::one_commit;
-use crate::server::Server;
-use crate::stats::{Outcome, cpu_of, median};
+use crate::peers::Peer;
+use crate::server::{Server, token};
+use crate::stats::{Outcome, median};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -40,8 +42,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     for senders in options.senders {
         let (mut grouped, mut single, mut peer) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            grouped.push(over_sockets(Server::tidings().await?, senders, length, &body).await?);
-            peer.push(over_sockets(Server::peer().await?, senders, length, &body).await?);
+            grouped.push(over_sockets(Server::tidings(None)?, senders, length, &body).await?);
+            let bare = Server::peer(Peer::AsyncGraphql, None)?;
+            peer.push(over_sockets(bare, senders, length, &body).await?);
             let folder = tempfile::tempdir()?;
             single.push(one_commit::run(folder.path(), senders, length, body.clone()).await?);
         }
@@ -137,7 +140,7 @@ async fn connect(server: &Server, user: &str) -> anyhow::Result<Socket> {
         HeaderValue::from_static("graphql-transport-ws"),
     );
     let (mut socket, _) = tokio_tungstenite::connect_async_with_config(request, None, true).await?;
-    let init = json!({ "type": "connection_init", "payload": { "token": server.token(user)? } });
+    let init = json!({ "type": "connection_init", "payload": { "token": token(user)? } });
     socket.send(Message::text(init.to_string())).await?;
     let ack = answer(&mut socket).await?;
     anyhow::ensure!(ack["type"] == "connection_ack", "no ack: {ack}");

@@ -1,13 +1,21 @@
-//! A real server process for one run: the release binary, in a folder of its own, with its limits off.
+//! A real server process for one run, in a folder of its own: Tidings' release binary with its limits off, or a peer.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+
+use crate::machine;
+use crate::peers::Peer;
 
 const SECRET: &str = "the secret of the bench, which is no secret";
+/// Longer than any run.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// A running server. Dropping it kills it.
 pub struct Server {
@@ -15,78 +23,92 @@ pub struct Server {
     pub address: String,
     /// Its process id.
     pub pid: u32,
-    _child: Child,
-    folder: TempDir,
+    child: Child,
+    _folder: TempDir,
 }
 
 impl Server {
-    /// Tidings.
-    pub async fn tidings() -> anyhow::Result<Self> {
+    /// Tidings, on one core if one is named.
+    pub fn tidings(core: Option<usize>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut command = command(&folder);
-        command.arg("serve");
-        Self::start(command, folder).await
+        let mut command = Command::new(binary());
+        command
+            .arg("serve")
+            .current_dir(folder.path())
+            .env_remove("TIDINGS_BIN")
+            .env("TIDINGS_BIND", "127.0.0.1:0")
+            .env("TIDINGS_JWT_SECRET", SECRET)
+            .env("TIDINGS_LOG_FORMAT", "json")
+            .env("TIDINGS_MUTATIONS_PER_SECOND", "0")
+            .env("TIDINGS_CONNECTIONS_PER_USER", "0")
+            .env("TIDINGS_CONNECTIONS_PER_IP", "0")
+            .env("TIDINGS_SUBSCRIPTIONS_PER_CONNECTION", "0");
+        Self::start(command, folder, core)
     }
 
-    /// The peer, a process of its own like Tidings.
-    pub async fn peer() -> anyhow::Result<Self> {
+    /// A peer of this binary, a process of its own like Tidings.
+    pub fn peer(peer: Peer, core: Option<usize>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("peer");
-        Self::start(command, tempfile::tempdir()?).await
+        command.arg("peer").arg(peer.name());
+        Self::start(command, tempfile::tempdir()?, core)
     }
 
-    /// Starts a server and waits until it says where it listens.
-    async fn start(mut command: Command, folder: TempDir) -> anyhow::Result<Self> {
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+    /// Starts a server and waits until it says where it listens: a line of JSON with `listening` on its standard error.
+    pub fn start(
+        mut command: Command,
+        folder: TempDir,
+        core: Option<usize>,
+    ) -> anyhow::Result<Self> {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        // A process begins on the cores of the thread that starts it.
+        let started = thread::scope(|scope| {
+            let spawn = || machine::pin(core).and_then(|()| Ok(command.spawn()?));
+            scope.spawn(spawn).join()
+        });
+        let mut child = started.map_err(|_| anyhow::anyhow!("cannot start {command:?}"))??;
         let stderr = child
             .stderr
             .take()
             .ok_or_else(|| anyhow::anyhow!("no standard error"))?;
         let mut lines = BufReader::new(stderr).lines();
         let address = loop {
-            let line = lines.next_line().await?;
-            let line = line.ok_or_else(|| anyhow::anyhow!("the server did not start"))?;
-            let line: serde_json::Value = serde_json::from_str(&line)?;
-            if let Some(address) = line["listening"].as_str() {
-                break address.to_owned();
+            let Some(line) = lines.next() else {
+                anyhow::bail!("{command:?} did not start: {}", child.wait()?);
+            };
+            let line = line?;
+            let said = serde_json::from_str::<serde_json::Value>(&line);
+            match said
+                .ok()
+                .and_then(|said| said["listening"].as_str().map(str::to_owned))
+            {
+                Some(address) => break address,
+                None => eprintln!("{line}"),
             }
         };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let pid = child
-            .id()
-            .ok_or_else(|| anyhow::anyhow!("the server has ended"))?;
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Ok(Self {
             address,
-            pid,
-            _child: child,
-            folder,
+            pid: child.id(),
+            child,
+            _folder: folder,
         })
-    }
-
-    /// A token for a user, from the binary itself.
-    pub fn token(&self, user: &str) -> anyhow::Result<String> {
-        let mut command = command(&self.folder).into_std();
-        let printed = command.args(["token", "--user", user]).output()?;
-        anyhow::ensure!(printed.status.success(), "no token for {user}");
-        Ok(String::from_utf8(printed.stdout)?.trim().to_owned())
     }
 }
 
-fn command(folder: &TempDir) -> Command {
-    let mut command = Command::new(binary());
-    command
-        .current_dir(folder.path())
-        .env("TIDINGS_BIND", "127.0.0.1:0")
-        .env("TIDINGS_JWT_SECRET", SECRET)
-        .env("TIDINGS_LOG_FORMAT", "json")
-        .env("TIDINGS_MUTATIONS_PER_SECOND", "0")
-        .env("TIDINGS_CONNECTIONS_PER_USER", "0")
-        .env("TIDINGS_CONNECTIONS_PER_IP", "0");
-    command
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing of it is left.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A token for a user, signed with the secret that Tidings is started with.
+pub fn token(user: &str) -> anyhow::Result<String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let claims = json!({ "sub": user, "exp": (now + TOKEN_TTL).as_secs() });
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    Ok(jsonwebtoken::encode(&Header::default(), &claims, &key)?)
 }
 
 /// `TIDINGS_BIN`, else the release binary beside this one.

@@ -1,4 +1,4 @@
-//! Medians, percentiles and the CPU time of a process.
+//! Medians, spreads and percentiles.
 
 use std::time::Duration;
 
@@ -22,11 +22,7 @@ impl Outcome {
 
     /// `share` of 0.99 is the p99, in milliseconds.
     pub fn percentile_millis(&self, share: f64) -> f64 {
-        let last = self.latencies.len().saturating_sub(1);
-        let at = (last as f64 * share).round() as usize;
-        self.latencies
-            .get(at)
-            .map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
+        percentile(&self.latencies, share).as_secs_f64() * 1e3
     }
 
     pub fn cpu_micros_each(&self) -> Option<f64> {
@@ -35,21 +31,57 @@ impl Outcome {
     }
 }
 
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// The value at a share of sorted ones: 0.99 is the p99. Zero where there are none.
+pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    let at = (last as f64 * share).round() as usize;
+    sorted.get(at).copied().unwrap_or_default()
 }
 
-/// User and system time of a process so far: fields 14 and 15 of `/proc/PID/stat` (proc(5)), in ticks of 10 ms.
-pub fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
-    const TICK: Duration = Duration::from_millis(10);
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse::<u32>);
-    let ticks = ticks.sum::<Result<u32, _>>()?;
-    Ok(TICK * ticks)
+pub fn median(values: Vec<f64>) -> f64 {
+    values.into_iter().collect::<Spread>().median
+}
+
+/// A figure over several runs. All NaN where there are none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    pub least: f64,
+    /// The upper of the two in the middle of an even number.
+    pub median: f64,
+    pub most: f64,
+}
+
+impl FromIterator<f64> for Spread {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        let mut values = values.into_iter().collect::<Vec<_>>();
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        Self {
+            least: at(0),
+            median: at(values.len() / 2),
+            most: at(values.len().saturating_sub(1)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_the_least_the_middle_and_the_most() {
+        let spread: Spread = [5.0, 1.0, 9.0, 2.0, 3.0].into_iter().collect();
+        assert_eq!((spread.least, spread.median, spread.most), (1.0, 3.0, 9.0));
+        let none: Spread = std::iter::empty().collect();
+        assert!(none.median.is_nan());
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let sorted = (0..=100).map(Duration::from_millis).collect::<Vec<_>>();
+        assert_eq!(percentile(&sorted, 0.5), Duration::from_millis(50));
+        assert_eq!(percentile(&sorted, 0.99), Duration::from_millis(99));
+        assert_eq!(percentile(&sorted, 1.0), Duration::from_millis(100));
+        assert_eq!(percentile(&[], 0.99), Duration::ZERO);
+    }
 }

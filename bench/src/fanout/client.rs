@@ -1,0 +1,192 @@
+//! One client: a socket that never blocks, what is still to be written to it, and how far its conversation has come.
+
+use std::io::{ErrorKind, Read, Write};
+use std::{mem, net};
+
+use anyhow::{Context, bail};
+use memchr::memmem;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::frames::Frames;
+use super::ledger::Ledger;
+use super::stamp::Stamp;
+use super::talk::{Heard, Role, Talk};
+
+/// How far a client has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The HTTP response is not whole yet.
+    Upgrading,
+    /// Greeted, not yet welcome.
+    Greeting,
+    /// Whatever it wanted has been asked for.
+    Ready,
+}
+
+pub struct Client {
+    /// The number of the message that must come next; none before the first has come.
+    pub next: Option<usize>,
+    phase: Phase,
+    stream: TcpStream,
+    talk: Talk,
+    role: Role,
+    response: Vec<u8>,
+    frames: Frames,
+    out: Vec<u8>,
+    written: usize,
+    stamp_hint: usize,
+    /// Numbers that came before their turn, from a server that may do so.
+    early: Vec<usize>,
+}
+
+impl Client {
+    /// Connects, which on a loopback address is done as soon as the listener's queue has room.
+    pub fn connect(address: &str, talk: Talk, role: Role) -> anyhow::Result<Self> {
+        let stream = net::TcpStream::connect(address).context("connecting")?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            phase: Phase::Upgrading,
+            next: None,
+            stream: TcpStream::from_std(stream),
+            talk,
+            out: talk.upgrade(address, &role).into_bytes(),
+            role,
+            response: Vec::new(),
+            frames: talk.frames(),
+            written: 0,
+            stamp_hint: 0,
+            early: Vec::new(),
+        })
+    }
+
+    pub fn register(&mut self, registry: &Registry, token: Token) -> anyhow::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        Ok(registry.register(&mut self.stream, token, both)?)
+    }
+
+    /// Whether whatever it wanted has been asked for.
+    pub fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    /// The room whose messages it gets.
+    pub const fn room(&self) -> usize {
+        self.role.room
+    }
+
+    /// Bytes that are still to be written.
+    pub fn waiting_bytes(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    pub fn publish(&mut self, room_id: &str, body: &str, operation: usize) -> anyhow::Result<()> {
+        self.talk.publish(&mut self.out, room_id, body, operation);
+        self.flush()
+    }
+
+    /// Writes what the socket takes.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        while self.written < self.out.len() {
+            match self.stream.write(&self.out[self.written..]) {
+                Ok(bytes) => self.written += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error).context("writing"),
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Reads what there is and enters it into the ledger.
+    pub fn read(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> anyhow::Result<()> {
+        loop {
+            let bytes = match self.stream.read(buffer) {
+                Ok(0) => bail!("closed by the server in phase {:?}", self.phase),
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error).context("reading"),
+            };
+            ledger.tick();
+            self.take(&buffer[..bytes], ledger)?;
+            // Less than asked for: there was no more (epoll(7), edge-triggered), and asking again would be a call more.
+            if bytes < buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], ledger: &mut Ledger) -> anyhow::Result<()> {
+        if self.phase != Phase::Upgrading {
+            return self.hear(bytes, ledger);
+        }
+        self.response.extend_from_slice(bytes);
+        let Some(end) = memmem::find(&self.response, b"\r\n\r\n") else {
+            return Ok(());
+        };
+        if !self.response.starts_with(b"HTTP/1.1 101 ") {
+            bail!("refused: {}", String::from_utf8_lossy(&self.response));
+        }
+        let rest = mem::take(&mut self.response).split_off(end + 4);
+        self.talk.greet(&mut self.out, &self.role)?;
+        self.phase = Phase::Greeting;
+        if !self.talk.welcomes() {
+            self.welcome();
+        }
+        self.flush()?;
+        self.hear(&rest, ledger)
+    }
+
+    fn hear(&mut self, bytes: &[u8], ledger: &mut Ledger) -> anyhow::Result<()> {
+        let mut frames = mem::replace(&mut self.frames, self.talk.frames());
+        let fed = frames.feed(bytes, |frame| {
+            match self.talk.hear(frame, &mut self.stamp_hint)? {
+                Heard::Message(stamp) => self.receive(stamp, frame.wire_bytes, ledger)?,
+                Heard::Accepted => ledger.accepted += 1,
+                Heard::Welcome => self.welcome(),
+                Heard::Wants(reply) => self.talk.reply(&mut self.out, reply),
+                Heard::Nothing => {}
+            }
+            Ok(())
+        });
+        self.frames = frames;
+        fed?;
+        self.flush()
+    }
+
+    fn welcome(&mut self) {
+        if let Some(follows) = &self.role.follows {
+            self.talk.subscribe(&mut self.out, follows);
+        }
+        self.phase = Phase::Ready;
+    }
+
+    /// Every message once and in order, or the run is worth nothing.
+    fn receive(
+        &mut self,
+        stamp: Stamp,
+        wire_bytes: usize,
+        ledger: &mut Ledger,
+    ) -> anyhow::Result<()> {
+        let (room, next) = (self.role.room, self.next.unwrap_or(stamp.number));
+        let early = self.talk.reorders() && stamp.number > next;
+        let twice = self.early.contains(&stamp.number);
+        if stamp.room != room || twice || (stamp.number != next && !early) {
+            bail!(
+                "{} got {stamp:?} where message {next} of room {room} was due",
+                self.role.user
+            );
+        }
+        if early {
+            self.early.push(stamp.number);
+        } else {
+            self.next = Some(next + 1);
+        }
+        while let Some(at) = self.early.iter().position(|n| Some(*n) == self.next) {
+            self.next = Some(self.early.swap_remove(at) + 1);
+        }
+        ledger.received(stamp, wire_bytes)
+    }
+}

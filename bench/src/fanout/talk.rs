@@ -1,0 +1,180 @@
+//! What a client says to each kind of server, and what it hears: pure bytes, no socket.
+
+use anyhow::bail;
+use memchr::memmem;
+use serde_json::{Value as Json, json};
+
+use super::frames::{CLOSE, Frame, Frames, PING, PONG, TEXT, push_client_frame};
+use super::stamp::Stamp;
+use crate::server::token;
+
+/// The language of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Talk {
+    /// graphql-transport-ws: `sendMessage` and `messageSent`.
+    Graphql,
+    /// The same, but mutations of one socket may be executed in any order.
+    UnorderedGraphql,
+    /// WebSocket text: what a publisher says is told to all others.
+    Text,
+}
+
+/// Who a client is and what it wants.
+#[derive(Clone, Debug)]
+pub struct Role {
+    pub user: String,
+    /// The room whose messages it must get.
+    pub room: usize,
+    /// What to subscribe to; a publisher has nothing.
+    pub follows: Option<Follows>,
+}
+
+/// A GraphQL subscription; for who talks otherwise, only that there is one.
+#[derive(Clone, Debug)]
+pub struct Follows {
+    pub document: String,
+    pub variables: Json,
+}
+
+/// What a frame means to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A message.
+    Message(Stamp),
+    /// The greeting was answered: now subscribe.
+    Welcome,
+    /// A publisher's message was accepted.
+    Accepted,
+    /// It wants to hear this back.
+    Wants(Reply),
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Pong,
+    ProtocolPong,
+}
+
+const SEND: &str = "mutation Send($input: SendMessageInput!) { sendMessage(input: $input) { message { id } duplicate } }";
+
+impl Talk {
+    pub const fn frames(self) -> Frames {
+        match self {
+            Self::Graphql | Self::UnorderedGraphql | Self::Text => Frames::of_websocket(),
+        }
+    }
+
+    /// Whether each message that a publisher sends is answered.
+    pub const fn answers(self) -> bool {
+        self.is_graphql()
+    }
+
+    /// Whether a burst of messages may come out in another order than it went in. Each still comes once.
+    pub const fn reorders(self) -> bool {
+        matches!(self, Self::UnorderedGraphql)
+    }
+
+    const fn is_graphql(self) -> bool {
+        matches!(self, Self::Graphql | Self::UnorderedGraphql)
+    }
+
+    /// Whether a greeting is answered before anything may be asked for.
+    pub const fn welcomes(self) -> bool {
+        self.is_graphql()
+    }
+
+    /// The HTTP request that opens the socket.
+    pub fn upgrade(self, address: &str, role: &Role) -> String {
+        let (path, protocol) = match (self, &role.follows) {
+            (Self::Graphql | Self::UnorderedGraphql, _) => (
+                "/graphql",
+                "Sec-WebSocket-Protocol: graphql-transport-ws\r\n",
+            ),
+            (Self::Text, Some(_)) => ("/", ""),
+            (Self::Text, None) => ("/publish", ""),
+        };
+        // The key is the example of RFC 6455, 1.3; whether the server answers to it is not what is measured.
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{protocol}\r\n"
+        )
+    }
+
+    /// What is said first on an open socket; nothing where nothing need be said.
+    pub fn greet(self, out: &mut Vec<u8>, role: &Role) -> anyhow::Result<()> {
+        if self.is_graphql() {
+            let init =
+                json!({ "type": "connection_init", "payload": { "token": token(&role.user)? } });
+            push_client_frame(out, TEXT, init.to_string().as_bytes());
+        }
+        Ok(())
+    }
+
+    /// What a subscriber says when it is welcome.
+    pub fn subscribe(self, out: &mut Vec<u8>, follows: &Follows) {
+        if self.is_graphql() {
+            let payload = json!({ "query": follows.document, "variables": follows.variables });
+            let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });
+            push_client_frame(out, TEXT, subscribe.to_string().as_bytes());
+        }
+    }
+
+    /// A message, by a publisher.
+    pub fn publish(self, out: &mut Vec<u8>, room_id: &str, body: &str, operation: usize) {
+        match self {
+            Self::Graphql | Self::UnorderedGraphql => {
+                let id = uuid::Uuid::now_v7().to_string();
+                let variables = json!({ "input": { "id": id, "roomId": room_id, "body": body } });
+                let payload = json!({ "query": SEND, "variables": variables });
+                let id = format!("p{operation}");
+                let send = json!({ "id": id, "type": "subscribe", "payload": payload });
+                push_client_frame(out, TEXT, send.to_string().as_bytes());
+            }
+            Self::Text => push_client_frame(out, TEXT, body.as_bytes()),
+        }
+    }
+
+    pub fn reply(self, out: &mut Vec<u8>, reply: Reply) {
+        match reply {
+            Reply::Pong => push_client_frame(out, PONG, b""),
+            Reply::ProtocolPong => push_client_frame(out, TEXT, br#"{"type":"pong"}"#),
+        }
+    }
+
+    /// What a frame means. `hint` remembers where the stamp was.
+    ///
+    /// # Errors
+    /// What no run without a fault hears: a refusal, the end of a subscription, a close.
+    pub fn hear(self, frame: Frame<'_>, hint: &mut usize) -> anyhow::Result<Heard> {
+        match frame.kind {
+            TEXT => {}
+            PING => return Ok(Heard::Wants(Reply::Pong)),
+            PONG => return Ok(Heard::Nothing),
+            CLOSE => bail!("closed: {}", String::from_utf8_lossy(frame.payload)),
+            kind => bail!("a frame of kind {kind}"),
+        }
+        if let Some(stamp) = Stamp::find(frame.payload, hint) {
+            return Ok(Heard::Message(stamp));
+        }
+        match self {
+            Self::Graphql | Self::UnorderedGraphql => hear_protocol(frame.payload),
+            Self::Text => bail!("a text without a stamp"),
+        }
+    }
+}
+
+fn hear_protocol(text: &[u8]) -> anyhow::Result<Heard> {
+    let has = |part: &str| memmem::find(text, part.as_bytes()).is_some();
+    if has(r#""type":"ping""#) {
+        Ok(Heard::Wants(Reply::ProtocolPong))
+    } else if has(r#""duplicate":false"#) {
+        Ok(Heard::Accepted)
+    } else if has(r#""type":"complete""#) && has(r#""id":"p"#) {
+        Ok(Heard::Nothing)
+    } else if has(r#""type":"connection_ack""#) {
+        Ok(Heard::Welcome)
+    } else {
+        bail!("{}", String::from_utf8_lossy(text))
+    }
+}
