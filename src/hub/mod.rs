@@ -29,7 +29,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 pub use operation::Feed;
-pub use outbox::{Frame, Outbox};
+pub use outbox::{Flush, Frame, Header, Outbox, Sink};
 pub use plan::IntentSlot;
 
 use self::catch_up::{Asked, CatchUp};

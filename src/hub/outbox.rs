@@ -1,56 +1,43 @@
-//! What waits to be written to one connection.
+//! What waits to be written to one connection, and the writing of it: by the socket's task, or by the worker itself while
+//! the socket keeps up.
 
-use std::collections::VecDeque;
+mod frame;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// One text message: the connection's own bytes, then bytes shared with others (may be empty).
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// Prefix, or the whole message.
-    pub own: Bytes,
-    /// The payload, shared.
-    pub shared: Bytes,
+pub use frame::{Frame, Header};
+use queue::Queue;
+
+/// A socket that takes bytes without waiting, for workers: with it a live event costs one system call and wakes no task.
+pub trait Sink: Send + Sync + 'static {
+    /// What precedes a text message of so many bytes on the wire.
+    fn header(&self, bytes: usize) -> Header;
+
+    /// Takes as many bytes as the socket has room for.
+    ///
+    /// # Errors
+    /// `WouldBlock` where there is none; anything else means that the socket is gone, which its task finds out by itself.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 }
 
-impl Frame {
-    /// A message of the connection's own.
-    pub fn whole(own: Bytes) -> Self {
-        Self {
-            own,
-            shared: Bytes::new(),
-        }
-    }
-
-    /// Bytes of the message.
-    pub fn len(&self) -> usize {
-        self.own.len() + self.shared.len()
-    }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A queue of frames from hub and protocol to one socket's writer, with a budget.
+/// A queue of frames from hub and protocol to one socket, with a budget.
 ///
 /// Nothing is ever dropped from it, and it does not wait: who fills it looks at what [`Outbox::push`] says and stops.
+/// Whatever is written is written with the queue locked, so frames leave in the order in which they were queued, whoever
+/// writes them.
 pub struct Outbox {
     queue: Mutex<Queue>,
-    filled: Notify,
     drained: Notify,
     budget_bytes: usize,
-}
-
-#[derive(Default)]
-struct Queue {
-    frames: VecDeque<Frame>,
-    bytes: usize,
-    closed: bool,
 }
 
 /// What became of a frame that belongs to a subscription.
@@ -66,58 +53,148 @@ pub(super) enum Queued {
     Cancelled,
 }
 
+/// A live payload for one subscription.
+#[derive(Clone, Copy)]
+pub(super) struct Live<'a> {
+    pub(super) prefix: &'a Bytes,
+    pub(super) payload: &'a Bytes,
+    pub(super) ended: &'a AtomicBool,
+}
+
+/// What became of several live payloads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Delivered {
+    /// So many of them were written, are queued, or belong to subscriptions that have ended.
+    pub(super) taken: usize,
+    /// The outbox is over its budget.
+    pub(super) over: bool,
+}
+
+/// What a task's attempt to write has come to.
+#[derive(Debug)]
+pub enum Flush {
+    /// Bytes were written.
+    Wrote {
+        /// A ping has left with them.
+        pinged: bool,
+        /// More waits.
+        left: bool,
+    },
+    /// The next frame is a ping that is to be completed first: see [`Outbox::complete_ping`].
+    Ping,
+    /// Nothing waits; the task is woken when something does.
+    Idle,
+    /// The socket takes nothing; the task is woken when it does.
+    Blocked,
+    /// The socket is gone.
+    Lost,
+}
+
 impl Outbox {
     /// Bytes that may wait for one connection before its subscriptions become catch-ups.
     pub const BUDGET_BYTES: usize = 256 * 1024;
-    /// Room for so many frames is kept when the queue runs empty: an idle connection should hold next to nothing.
-    const IDLE_FRAMES: usize = 8;
 
-    /// An empty one.
+    /// An empty one, emptied by [`Outbox::take`] or [`Outbox::flush`].
     pub fn new(budget_bytes: usize) -> Self {
         Self {
             queue: Mutex::default(),
-            filled: Notify::new(),
             drained: Notify::new(),
             budget_bytes,
         }
     }
 
+    /// An empty one whose socket workers may write to while nothing waits; what it does not take waits for
+    /// [`Outbox::flush`].
+    pub fn written_through(budget_bytes: usize, sink: Arc<dyn Sink>) -> Self {
+        let outbox = Self::new(budget_bytes);
+        outbox.lock().sink = Some(sink);
+        outbox
+    }
+
     /// Queues a frame. Always takes it; false when the queue is now over its budget.
     pub fn push(&self, frame: Frame) -> bool {
-        self.add(&mut self.lock(), frame)
+        self.lock().add(frame) <= self.budget_bytes
+    }
+
+    /// Queues a ping, which is completed before it is written.
+    pub fn push_ping(&self, frame: Frame) {
+        self.push_made(|| frame);
+    }
+
+    /// Queues bytes as they are to be on the wire: a control frame.
+    pub fn push_raw(&self, bytes: Bytes) {
+        self.lock().add_raw(bytes);
     }
 
     /// Bytes that wait.
     pub fn queued_bytes(&self) -> usize {
-        self.lock().bytes
+        self.lock().bytes()
     }
 
     /// Waits until something is there and moves up to `max_bytes` of it (at least one frame) into `frames`. Comes back
     /// with nothing only when the outbox is closed.
     pub async fn take(&self, frames: &mut Vec<Frame>, max_bytes: usize) {
-        loop {
-            if self.take_now(frames, max_bytes) {
-                return;
+        let before = frames.len();
+        std::future::poll_fn(|cx| {
+            let mut queue = self.lock();
+            queue.take(frames, max_bytes);
+            if frames.len() > before || queue.is_closed() {
+                return Poll::Ready(());
             }
-            self.filled.notified().await;
+            queue.wake_when_filled(cx);
+            Poll::Pending
+        })
+        .await;
+        self.drained.notify_waiters();
+    }
+
+    /// Writes some of what waits, framed by `header`. Nobody else writes or queues meanwhile.
+    pub fn flush(
+        &self,
+        cx: &mut Context<'_>,
+        header: fn(usize) -> Header,
+        write: impl FnOnce(&mut Context<'_>, &[u8]) -> Poll<io::Result<usize>>,
+    ) -> Flush {
+        let flush = self.lock().flush(cx, header, write);
+        if matches!(flush, Flush::Wrote { .. }) {
+            self.drained.notify_waiters();
         }
+        flush
+    }
+
+    /// Whether a ping waits that is to be completed.
+    pub fn has_unfinished_ping(&self) -> bool {
+        self.lock().has_unfinished_ping()
+    }
+
+    /// Makes the first ping that is to be completed what it is to be on the wire.
+    pub fn complete_ping(&self, complete: impl FnOnce(Bytes) -> Bytes) {
+        self.lock().complete_ping(complete);
+    }
+
+    /// Ends the writing: forgets what waits and whatever comes, and gives the socket back. What is left to write is the rest of
+    /// a frame that was begun - and all that waits, where `everything` is asked for.
+    pub fn finish(&self, header: fn(usize) -> Header, everything: bool) -> Vec<u8> {
+        let left = {
+            let mut queue = self.lock();
+            let left = queue.left(header, everything);
+            queue.close();
+            left
+        };
+        self.drained.notify_waiters();
+        left
+    }
+
+    /// The socket is gone: forgets what waits and whatever comes.
+    pub fn close(&self) {
+        self.lock().close();
+        self.drained.notify_waiters();
     }
 
     /// Waits until at most `bytes` wait.
     pub async fn drained_to(&self, bytes: usize) {
         self.drained_or_cancelled(bytes, &AtomicBool::new(false))
             .await;
-    }
-
-    /// The socket is gone: forgets what waits and whatever comes.
-    pub fn close(&self) {
-        let mut queue = self.lock();
-        queue.closed = true;
-        queue.frames = VecDeque::new();
-        queue.bytes = 0;
-        drop(queue);
-        self.filled.notify_one();
-        self.drained.notify_waiters();
     }
 
     /// Bytes that may wait.
@@ -130,12 +207,38 @@ impl Outbox {
         self.budget_bytes / 4
     }
 
+    /// Delivers live payloads in order, `count` of them. Where nothing waits before them they are written here and now; what the
+    /// socket does not take is queued, up to the one that passes the budget.
+    pub(super) fn deliver<'a>(&self, count: usize, at: impl Fn(usize) -> Live<'a>) -> Delivered {
+        let mut queue = self.lock();
+        let mut taken = if queue.is_closed() {
+            count
+        } else {
+            queue.write_through(count, &at)
+        };
+        while taken < count {
+            let live = at(taken);
+            taken += 1;
+            if live.ended.load(Ordering::Relaxed) {
+                continue;
+            }
+            let frame = Frame {
+                own: live.prefix.clone(),
+                shared: live.payload.clone(),
+            };
+            if queue.add(frame) > self.budget_bytes {
+                return Delivered { taken, over: true };
+            }
+        }
+        Delivered { taken, over: false }
+    }
+
     /// Queues a live frame, unless its subscription has ended.
     pub(super) fn push_live(&self, frame: Frame, ended: &AtomicBool) -> Queued {
         let mut queue = self.lock();
         if ended.load(Ordering::Relaxed) {
             Queued::Cancelled
-        } else if self.add(&mut queue, frame) {
+        } else if queue.add(frame) <= self.budget_bytes {
             Queued::Taken
         } else {
             Queued::Over
@@ -148,20 +251,20 @@ impl Outbox {
         let mut queue = self.lock();
         if ended.load(Ordering::Relaxed) {
             Queued::Cancelled
-        } else if queue.bytes > self.quarter_bytes() {
+        } else if queue.bytes() > self.quarter_bytes() {
             Queued::Full
         } else {
-            self.add(&mut queue, frame);
+            queue.add(frame);
             taken();
             Queued::Taken
         }
     }
 
-    /// Queues a frame that is made with the queue locked: nothing else is queued while it is.
+    /// Queues a ping that is made with the queue locked: nothing else is queued while it is.
     pub(super) fn push_made(&self, make: impl FnOnce() -> Frame) {
         let mut queue = self.lock();
         let frame = make();
-        self.add(&mut queue, frame);
+        queue.add_ping(frame);
     }
 
     /// Ends a subscription: once this returns, nothing more of it is taken. The flag is read and written under the
@@ -187,128 +290,7 @@ impl Outbox {
         }
     }
 
-    fn add(&self, queue: &mut Queue, frame: Frame) -> bool {
-        if queue.closed {
-            return true;
-        }
-        queue.bytes += frame.len();
-        queue.frames.push_back(frame);
-        if queue.frames.len() == 1 {
-            self.filled.notify_one();
-        }
-        queue.bytes <= self.budget_bytes
-    }
-
-    fn take_now(&self, frames: &mut Vec<Frame>, max_bytes: usize) -> bool {
-        let mut queue = self.lock();
-        let (before, mut taken) = (frames.len(), 0);
-        while let Some(frame) = queue.frames.front() {
-            let bytes = frame.len();
-            if frames.len() > before && taken + bytes > max_bytes {
-                break;
-            }
-            taken += bytes;
-            frames.extend(queue.frames.pop_front());
-        }
-        queue.bytes -= taken;
-        if queue.frames.is_empty() && queue.frames.capacity() > Self::IDLE_FRAMES {
-            queue.frames = VecDeque::new();
-        }
-        let closed = queue.closed;
-        drop(queue);
-        if taken > 0 {
-            self.drained.notify_waiters();
-        }
-        frames.len() > before || closed
-    }
-
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    fn frame(bytes: usize) -> Frame {
-        Frame::whole(Bytes::from(vec![b'x'; bytes]))
-    }
-
-    #[tokio::test]
-    async fn takes_what_fits_and_at_least_one_frame() {
-        let outbox = Outbox::new(100);
-        for bytes in [30, 30, 50] {
-            outbox.push(frame(bytes));
-        }
-        let mut frames = Vec::new();
-        outbox.take(&mut frames, 70).await;
-        assert_eq!(frames.len(), 2);
-        outbox.take(&mut frames, 1).await;
-        assert_eq!((frames.len(), outbox.queued_bytes()), (3, 0));
-    }
-
-    #[test]
-    fn says_when_it_is_over_its_budget_and_takes_the_frame_all_the_same() {
-        let outbox = Outbox::new(100);
-        assert!(outbox.push(frame(100)));
-        assert!(!outbox.push(frame(1)));
-        assert_eq!(outbox.queued_bytes(), 101);
-    }
-
-    #[test]
-    fn a_catch_up_is_refused_over_a_quarter() {
-        let (outbox, live) = (Outbox::new(100), AtomicBool::new(false));
-        assert!(matches!(
-            outbox.offer(frame(26), &live, || ()),
-            Queued::Taken
-        ));
-        assert!(matches!(outbox.offer(frame(1), &live, || ()), Queued::Full));
-    }
-
-    #[test]
-    fn nothing_of_an_ended_subscription_is_taken() {
-        let (outbox, ended) = (Outbox::new(100), AtomicBool::new(false));
-        outbox.cancel(&ended);
-        assert!(matches!(
-            outbox.push_live(frame(1), &ended),
-            Queued::Cancelled
-        ));
-        assert!(matches!(
-            outbox.offer(frame(1), &ended, || ()),
-            Queued::Cancelled
-        ));
-        assert_eq!(outbox.queued_bytes(), 0);
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_room_is_woken_by_draining_and_by_the_end() {
-        let outbox = Arc::new(Outbox::new(100));
-        outbox.push(frame(60));
-        let ended = Arc::new(AtomicBool::new(false));
-        let waiting = |outbox: Arc<Outbox>, ended: Arc<AtomicBool>| {
-            tokio::spawn(async move { outbox.drained_or_cancelled(25, &ended).await })
-        };
-        let drained = waiting(outbox.clone(), Arc::default());
-        let cancelled = waiting(outbox.clone(), ended.clone());
-        outbox.cancel(&ended);
-        cancelled.await.unwrap();
-        assert!(!drained.is_finished());
-        outbox.take(&mut Vec::new(), 1).await;
-        drained.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_closed_outbox_holds_nothing_and_keeps_no_one_waiting() {
-        let outbox = Outbox::new(100);
-        outbox.push(frame(60));
-        outbox.close();
-        assert!(outbox.push(frame(600)));
-        let mut frames = Vec::new();
-        outbox.take(&mut frames, 1).await;
-        outbox.drained_to(0).await;
-        assert!(frames.is_empty());
     }
 }

@@ -18,8 +18,15 @@ pub(super) struct Seat {
     pub(super) from: Seq,
     /// The last event that was weighed for it alone rather than with its room.
     pub(super) decided: Seq,
-    /// It did not get the event that is being delivered, and leaves.
-    pub(super) missed: bool,
+    /// The first event that it was to get and did not: it leaves, to catch up from there.
+    pub(super) missed: Option<Seq>,
+}
+
+impl Seat {
+    /// It did not get this event; those before it, it did.
+    pub(super) fn miss(&mut self, seq: Seq) {
+        self.missed = Some(self.missed.map_or(seq, |missed| missed.min(seq)));
+    }
 }
 
 /// All seats of a worker.

@@ -3,6 +3,7 @@
 //! It never awaits while it delivers. What cannot be had at once - a payload that needs the store, room in a slow
 //! socket's queue, a part of the log that is no longer in the ring - makes the seats concerned leave and catch up.
 
+mod run;
 mod serve;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +22,7 @@ use super::seats::{Seats, put_back};
 use super::{Core, Item};
 use crate::error::Error;
 use crate::model::{Access, Event, Seq, UserId, Verdict, What};
+use run::Run;
 
 /// A worker's state. It lives on its own thread.
 pub(super) struct Worker {
@@ -29,10 +31,12 @@ pub(super) struct Worker {
     seats: Seats,
     /// Every event up to here was delivered to every seat that was to have it.
     walked: Seq,
-    /// Seats that missed the event being delivered.
+    /// What is being delivered.
+    run: Run,
+    /// Seats that could not be given a payload of it at once.
     leaving: Vec<SeatId>,
-    /// Connections that went over their budget with it.
-    stalled: Vec<Arc<Line>>,
+    /// Connections that went over their budget, each with the event that did it: everything before is queued.
+    stalled: Vec<(Arc<Line>, Seq)>,
 }
 
 /// What became of one event for one subscription.
@@ -48,8 +52,8 @@ enum Shown {
 }
 
 impl Worker {
-    /// Events delivered before the inbox is looked at again.
-    const BATCH_EVENTS: usize = 64;
+    /// Events taken from the tail before the inbox is looked at again.
+    const BATCH_EVENTS: usize = 256;
 
     pub(super) fn new(core: Arc<Core>, inbox: Arc<Inbox>) -> Self {
         let walked = core.tail.head();
@@ -58,6 +62,7 @@ impl Worker {
             inbox,
             seats: Seats::default(),
             walked,
+            run: Run::default(),
             leaving: Vec::new(),
             stalled: Vec::new(),
         }
@@ -104,6 +109,7 @@ impl Worker {
         for line in seats.lines().chain(lines) {
             line.close_for_defect();
         }
+        self.run = Run::default();
         self.leaving.clear();
         self.stalled.clear();
         self.walked = self.core.tail.head();
@@ -121,8 +127,9 @@ impl Worker {
             self.clear();
             return true;
         };
-        for event in &events {
-            self.deliver(event, as_of);
+        let mut left = &events[..];
+        while !left.is_empty() {
+            left = self.deliver(left, as_of);
         }
         !events.is_empty()
     }
@@ -131,26 +138,44 @@ impl Worker {
     fn clear(&mut self) {
         tracing::warn!(walked = %self.walked, "a fan-out worker fell behind the tail");
         for id in self.seats.all() {
-            self.unseat(id, Seq::ZERO);
+            self.unseat(id, self.walked, Seq::ZERO);
         }
         self.walked = self.core.tail.head();
     }
 
-    fn deliver(&mut self, event: &Arc<Event>, as_of: AsOf) {
-        for id in self.concerned(event) {
-            self.decide(id, event, as_of);
+    /// Delivers some events from the front; what is left. An event that may change what seats follow is delivered by itself:
+    /// within a run the roster stays as it is.
+    fn deliver<'a>(&mut self, events: &'a [Arc<Event>], as_of: AsOf) -> &'a [Arc<Event>] {
+        let plain = events.iter().take_while(|event| !changes_access(event));
+        let run = &events[..plain.count().max(1).min(events.len())];
+        if let [event] = run {
+            for id in self.concerned(event) {
+                self.decide(id, event, as_of);
+            }
         }
-        self.deliver_room(event, as_of);
-        self.walked = event.cursor.seq;
+        let (done, left) = events.split_at(self.deliver_run(run, as_of));
+        if let Some(last) = done.last() {
+            self.walked = last.cursor.seq;
+        }
+        self.let_go();
+        left
+    }
+
+    /// Sends those away that could not be served.
+    fn let_go(&mut self) {
+        for (line, over) in std::mem::take(&mut self.stalled) {
+            self.unseat_line(&line, over);
+        }
         for id in std::mem::take(&mut self.leaving) {
-            self.unseat(id, event.cursor.seq);
-        }
-        for line in std::mem::take(&mut self.stalled) {
-            self.unseat_line(&line);
+            let missed = self.seats.get_mut(id).and_then(|seat| seat.missed);
+            if let Some(missed) = missed {
+                self.unseat(id, missed, missed);
+            }
         }
     }
 
     /// Seats for which this event may change what they follow.
+    /// None for an event of which [`changes_access`] says so.
     fn concerned(&self, event: &Event) -> Vec<SeatId> {
         let of = |user: &UserId| self.seats.of_viewer(user).to_vec();
         match &event.what {
@@ -174,16 +199,16 @@ impl Worker {
         }
         seat.decided = seq;
         if seat.line.stalled.load(Ordering::Relaxed) {
-            seat.missed = true;
+            seat.miss(seq);
             return;
         }
         let before = seat.access.rooms.contains_key(&room);
         let shown = show(&seat.line, &seat.sub, &mut seat.access, event, as_of);
         match shown {
             Shown::Done => {}
-            Shown::Over => stall(&mut self.stalled, &seat.line),
+            Shown::Over => stall(&mut self.stalled, &seat.line, seq),
             Shown::Missed => {
-                seat.missed = true;
+                seat.miss(seq);
                 self.leaving.push(id);
             }
             Shown::Ended => {
@@ -196,61 +221,27 @@ impl Worker {
         self.seats.follow(id, room, before);
     }
 
-    /// Delivers an event to the seats of its room, one render for each operation.
-    fn deliver_room(&mut self, event: &Arc<Event>, as_of: AsOf) {
-        let seq = event.cursor.seq;
-        let item = Item::Event(event.clone());
-        let (roster, slots) = self.seats.rostered();
-        for group in roster.groups(event.room_id()) {
-            if !group.operation.wants(event) {
-                continue;
-            }
-            let mut rendered = None;
-            for id in &group.seats {
-                let Some(seat) = slots.get_mut(*id as usize).and_then(Option::as_mut) else {
-                    continue;
-                };
-                if seq <= seat.from || seq == seat.decided {
-                    continue;
-                }
-                if seat.line.stalled.load(Ordering::Relaxed) {
-                    seat.missed = true;
-                    continue;
-                }
-                match rendered.get_or_insert_with(|| group.operation.render(&item, as_of)) {
-                    Rendered::Now(payload) => {
-                        let frame = seat.sub.frame(payload.clone());
-                        let queued = seat.line.outbox.push_live(frame, &seat.sub.ended);
-                        if matches!(queued, Queued::Over) {
-                            stall(&mut self.stalled, &seat.line);
-                        }
-                    }
-                    Rendered::Later => {
-                        seat.missed = true;
-                        self.leaving.push(*id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes a seat away; its subscription catches up from the last event that it got.
-    fn unseat(&mut self, id: SeatId, must_reach: Seq) {
+    /// Takes a seat away; its subscription catches up from the last event that it got. Everything up to `reached` was
+    /// delivered to it, or up to what it missed.
+    fn unseat(&mut self, id: SeatId, reached: Seq, must_reach: Seq) {
         let Some(seat) = self.seats.remove(id) else {
             return;
         };
-        let walked = self.walked.max(seat.from);
-        let place = if seat.missed {
-            Seq(walked.0.saturating_sub(1))
-        } else {
-            walked
+        let place = match seat.missed {
+            Some(missed) => Seq(missed.0.saturating_sub(1)),
+            None => reached.max(seat.from),
         };
         self.catch_up(&seat.line, seat.sub, place, seat.access, must_reach);
     }
 
-    fn unseat_line(&mut self, line: &Arc<Line>) {
+    /// Takes all seats of a connection away, which got over its budget with the event at `over`.
+    fn unseat_line(&mut self, line: &Arc<Line>, over: Seq) {
         for id in self.seats.of_line(line.id) {
-            self.unseat(id, Seq::ZERO);
+            // A payload later than what the others got is not what this one waits for.
+            if let Some(seat) = self.seats.get_mut(id) {
+                seat.missed = seat.missed.filter(|missed| *missed <= over);
+            }
+            self.unseat(id, over, Seq::ZERO);
         }
         line.stalled.store(false, Ordering::Relaxed);
     }
@@ -270,10 +261,22 @@ impl Worker {
     }
 }
 
-fn stall(stalled: &mut Vec<Arc<Line>>, line: &Arc<Line>) {
+fn stall(stalled: &mut Vec<(Arc<Line>, Seq)>, line: &Arc<Line>, over: Seq) {
     if !line.stalled.swap(true, Ordering::Relaxed) {
-        stalled.push(line.clone());
+        stalled.push((line.clone(), over));
     }
+}
+
+/// Whether an event may change what someone follows.
+fn changes_access(event: &Event) -> bool {
+    matches!(
+        event.what,
+        What::RoomCreated { .. }
+            | What::MemberJoined(_)
+            | What::MemberLeft(_)
+            | What::RoomUpdated { made_private: true }
+            | What::RoomDeleted { .. }
+    )
 }
 
 /// Shows one event to one subscription, by what it follows. Where the payload is missing, what it follows is as before.

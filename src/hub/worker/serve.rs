@@ -63,7 +63,7 @@ impl Worker {
                 Shown::Done => place = seq,
                 Shown::Over => {
                     self.catch_up(line, sub, seq, access, Seq::ZERO);
-                    self.unseat_line(line);
+                    self.unseat_line(line, self.walked);
                     return false;
                 }
                 Shown::Missed => {
@@ -88,7 +88,7 @@ impl Worker {
             access,
             from,
             decided: Seq::ZERO,
-            missed: false,
+            missed: None,
         });
         first
     }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-pub use conn::Conn;
+pub use conn::{Conn, SharedConn};
 use places::Places;
 
 use super::drain::Drain;

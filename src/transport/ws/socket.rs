@@ -23,8 +23,6 @@ use crate::error::{Code, Error};
 use crate::hub::{Frame, Notice, Outbox};
 use crate::model::Timestamp;
 
-/// Bytes that are copied for writing at a time: enough to fill a socket's send buffer, little enough to stay fair.
-const WRITE_BYTES: usize = 64 * 1024;
 /// Where the outbox is this full, what the client says waits: answers could pile up without end.
 const DEAF_BYTES: usize = 2 * Outbox::BUDGET_BYTES;
 
@@ -65,23 +63,24 @@ pub(super) struct Socket<A: Api> {
     work: Work<A>,
     known: Option<Known<A>>,
     leaving: Leaving,
-    /// Where in the stream of bytes written the last ping ends, until it has left.
-    ping_ends_at: Option<u64>,
     end: Option<End>,
 }
 
 impl<A: Api> Socket<A> {
-    /// A socket that has just opened. `header_token` is the upgrade request's.
-    pub(super) fn new(endpoint: Arc<Endpoint<A>>, header_token: Option<String>) -> Self {
+    /// A socket that has just opened. `header_token` is the upgrade request's; `outbox` is the one that its wire writes from.
+    pub(super) fn new(
+        endpoint: Arc<Endpoint<A>>,
+        header_token: Option<String>,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         let settings = &endpoint.settings;
         Self {
             protocol: Protocol::new(settings.at_once, header_token),
             timers: Timers::new(settings.waits, now()),
-            outbox: Arc::new(Outbox::new(Outbox::BUDGET_BYTES)),
+            outbox,
             work: Work::new(endpoint.api.clone()),
             known: None,
             leaving: Leaving::No,
-            ping_ends_at: None,
             end: None,
             endpoint,
         }
@@ -96,11 +95,10 @@ impl<A: Api> Socket<A> {
         self.known = None;
         match end {
             End::Close(close) => {
-                if close == Close::STOPPING {
-                    self.write_out(&mut wire);
+                while close == Close::STOPPING && self.outbox.has_unfinished_ping() {
+                    self.complete_ping();
                 }
-                self.outbox.close();
-                wire.close(close).await;
+                wire.close(close, close == Close::STOPPING).await;
             }
             End::Closed => wire.close_back().await,
             End::Lost => {}
@@ -112,7 +110,6 @@ impl<A: Api> Socket<A> {
         // Once, not each time round: all sockets wait for the same word, under one lock.
         let mut begun = pin!(drain.begun());
         let mut turn = pin!(drain.turn());
-        let mut frames = Vec::new();
         let mut wake_at = self.wake_at();
         let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
         loop {
@@ -128,9 +125,6 @@ impl<A: Api> Socket<A> {
             }
             tokio::select! {
                 event = wire.event(reading) => self.happened(event, wire).await,
-                () = self.outbox.take(&mut frames, WRITE_BYTES), if wire.waiting() < WRITE_BYTES => {
-                    self.write(&mut frames, wire);
-                }
                 done = self.work.next() => self.done(done),
                 notice = next_notice(&self.known) => self.noticed(notice),
                 () = &mut alarm => {
@@ -180,60 +174,28 @@ impl<A: Api> Socket<A> {
                 self.timers.heard();
                 tokio::task::coop::consume_budget().await;
             }
-            Event::Wrote => self.wrote(wire),
+            Event::Wrote { pinged } => self.wrote(pinged),
+            Event::Blocked => self.timers.waiting(now()),
+            Event::Ping => self.complete_ping(),
             Event::Closed => self.end = Some(End::Closed),
             Event::Lost => self.end = Some(End::Lost),
             Event::Broken(close) => self.end = Some(End::Close(close)),
         }
     }
 
-    fn wrote<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &Wire<S>) {
+    fn wrote(&mut self, pinged: bool) {
         let now = now();
-        self.timers.wrote(now, wire.waiting() > 0);
-        if self.ping_ends_at.is_some_and(|end| wire.written() >= end) {
-            self.ping_ends_at = None;
+        self.timers.wrote(now, self.outbox.queued_bytes() > 0);
+        if pinged {
             self.timers.pinged(now);
         }
     }
 
-    fn write<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        frames: &mut Vec<Frame>,
-        wire: &mut Wire<S>,
-    ) {
-        for frame in frames.drain(..) {
-            let is_ping = self.push(frame, wire);
-            if is_ping {
-                let end = wire.written() + wire.waiting() as u64;
-                self.ping_ends_at.get_or_insert(end);
-            }
-        }
-        self.timers.waiting(now());
-    }
-
-    /// Puts a frame on the wire; true where it is a ping.
-    fn push<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        mut frame: Frame,
-        wire: &mut Wire<S>,
-    ) -> bool {
-        let is_ping = frame.own.starts_with(frame::PING_START.as_bytes());
-        if is_ping {
-            frame.own = self.protocol.complete_ping(frame.own);
-        }
-        wire.push(&frame);
-        is_ping
-    }
-
-    /// Moves what waits to the wire, as it is.
-    fn write_out<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) {
-        let mut frames = Vec::new();
-        if self.outbox.queued_bytes() > 0 {
-            self.outbox.take(&mut frames, usize::MAX).now_or_never();
-        }
-        for frame in frames {
-            self.push(frame, wire);
-        }
+    fn complete_ping(&mut self) {
+        let Self {
+            outbox, protocol, ..
+        } = self;
+        outbox.complete_ping(|ping| protocol.complete_ping(ping));
     }
 
     fn act(&mut self, action: Action) {

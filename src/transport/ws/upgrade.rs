@@ -17,11 +17,12 @@ use tungstenite::handshake::server::create_response_with_body;
 
 use super::census::Census;
 use super::socket::Socket;
-use super::wire::Wire;
+use super::wire::{Wire, text_header};
 use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
+use crate::hub::{Header, Outbox, Sink};
 use crate::transport::drain::Drain;
 use crate::transport::http::{Origins, bearer, origin_allowed};
-use crate::transport::listener::Conn;
+use crate::transport::listener::{Conn, SharedConn};
 
 /// How sockets are served.
 #[derive(Clone)]
@@ -43,11 +44,6 @@ pub struct Endpoint<A: Api> {
     pub(super) census: Arc<Census>,
     pub(super) drain: Drain,
 }
-
-/// What a socket runs on.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl<A: Api> Endpoint<A> {
     /// Sockets belong to `drain`: once it has begun, upgrades are refused and sockets leave one after the other.
@@ -90,18 +86,51 @@ impl<A: Api> Endpoint<A> {
         self.drain.spawn(async move {
             // The client may go away in the middle of the handshake.
             let Ok(upgraded) = upgrade.await else { return };
-            // Without hyper's own buffer, which would live as long as the socket.
-            let (io, early): (Box<dyn Stream>, Bytes) = match upgraded.downcast::<TokioIo<Conn>>() {
-                Ok(parts) => (Box::new(bounded(parts.io.into_inner())), parts.read_buf),
-                Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
-            };
-            let wire = Wire::new(io, &early, INIT_BYTES_MAX);
-            match chosen {
-                Subprotocol::Spoken => Socket::new(endpoint, token).serve(wire).await,
-                Subprotocol::Foreign(_) => wire.close(Close::SUBPROTOCOL).await,
+            match upgraded.downcast::<TokioIo<Conn>>() {
+                Ok(parts) => {
+                    // Without hyper's own buffer, which would live as long as the socket.
+                    let early = parts.read_buf;
+                    let conn = Arc::new(bounded(parts.io.into_inner()));
+                    let sink = Arc::new(TcpSink(conn.clone()));
+                    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, sink);
+                    serve(endpoint, token, &chosen, (SharedConn(conn), early), outbox).await;
+                }
+                Err(upgraded) => {
+                    let io = (TokioIo::new(upgraded), Bytes::new());
+                    let outbox = Outbox::new(Outbox::BUDGET_BYTES);
+                    Box::pin(serve(endpoint, token, &chosen, io, outbox)).await;
+                }
             }
         });
         response
+    }
+}
+
+async fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin>(
+    endpoint: Arc<Endpoint<A>>,
+    token: Option<String>,
+    chosen: &Subprotocol,
+    (io, early): (S, Bytes),
+    outbox: Outbox,
+) {
+    let outbox = Arc::new(outbox);
+    let wire = Wire::new(io, &early, INIT_BYTES_MAX, outbox.clone());
+    match chosen {
+        Subprotocol::Spoken => Socket::new(endpoint, token, outbox).serve(wire).await,
+        Subprotocol::Foreign(_) => wire.close(Close::SUBPROTOCOL, false).await,
+    }
+}
+
+/// The half of a TCP connection that workers write to.
+struct TcpSink(Arc<Conn>);
+
+impl Sink for TcpSink {
+    fn header(&self, bytes: usize) -> Header {
+        text_header(bytes)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.tcp().try_write(bytes)
     }
 }
 

@@ -1,5 +1,5 @@
-//! WebSocket messages over a byte stream: tungstenite's state machine for what comes in and for control frames, and one
-//! buffer that everything going out is copied into and that is written in one piece.
+//! WebSocket messages over a byte stream: tungstenite's state machine for what comes in and for control frames; what goes out
+//! is in the outbox, and is written from there.
 //!
 //! Reading and writing go on side by side in one poll: a peer that takes nothing is still listened to.
 
@@ -8,13 +8,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::sync::Arc;
+
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message, Utf8Bytes, error::ProtocolError};
 
 use super::Close;
-use crate::hub::Frame;
+use crate::hub::{Flush, Header, Outbox};
 
 /// What happened on the wire.
 #[derive(Debug)]
@@ -26,7 +28,14 @@ pub(super) enum Event {
     /// A control frame, already answered where it needs to be.
     Control,
     /// Bytes were written.
-    Wrote,
+    Wrote {
+        /// A ping with them.
+        pinged: bool,
+    },
+    /// Bytes wait and the socket takes none.
+    Blocked,
+    /// The next message to write is a ping, to be completed before.
+    Ping,
     /// The peer closes.
     Closed,
     /// The peer is gone without a word.
@@ -39,22 +48,22 @@ pub(super) enum Event {
 pub(super) struct Wire<S> {
     io: S,
     context: WebSocketContext,
-    out: BytesMut,
-    written: u64,
+    outbox: Arc<Outbox>,
+    /// Control frames of tungstenite's that are not in the outbox yet.
+    control: Vec<u8>,
+    blocked: bool,
 }
 
 /// tungstenite clears this much on each read, and most messages are smaller.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Pongs wait for room when so much is to be written; then only the newest is sent (RFC 6455, 5.5.3).
 const CONTROL_OUT_BYTES_MAX: usize = 128 * 1024;
-/// A write buffer that grew larger is given back once it is empty.
-const IDLE_OUT_BYTES_MAX: usize = 4 * 1024;
 /// How long a peer may take to read its close frame and close its side.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The server's end of a socket. `early` is what was read from it already.
-    pub(super) fn new(io: S, early: &Bytes, message_bytes_max: usize) -> Self {
+    pub(super) fn new(io: S, early: &Bytes, message_bytes_max: usize, outbox: Arc<Outbox>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -68,8 +77,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Role::Server,
                 Some(config),
             ),
-            out: BytesMut::new(),
-            written: 0,
+            outbox,
+            control: Vec::new(),
+            blocked: false,
         }
     }
 
@@ -81,62 +91,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         });
     }
 
-    /// Adds a text message to what is to be written.
-    pub(super) fn push(&mut self, frame: &Frame) {
-        let (own, shared) = (&frame.own[..], &frame.shared[..]);
-        self.out.reserve(10 + own.len() + shared.len());
-        header(&mut self.out, 0x1, own.len() + shared.len());
-        self.out.extend_from_slice(own);
-        self.out.extend_from_slice(shared);
-    }
-
-    /// Bytes that are to be written.
-    pub(super) fn waiting(&self) -> usize {
-        self.out.len()
-    }
-
-    /// Bytes written ever.
-    pub(super) const fn written(&self) -> u64 {
-        self.written
-    }
-
     /// The next thing that happens. Nothing is lost when this is dropped. Without `reading`, what the peer sends stays
     /// where it is.
     pub(super) async fn event(&mut self, reading: bool) -> Event {
         std::future::poll_fn(|cx| self.poll(cx, reading)).await
     }
 
-    /// Sends a close frame behind what waits and ends the socket in such a way that the peer gets to read it.
-    pub(super) async fn close(mut self, close: Close) {
-        let reason = close.reason_cut();
-        header(&mut self.out, 0x8, 2 + reason.len());
-        self.out.put_u16(close.code);
-        self.out.extend_from_slice(reason.as_bytes());
-        self.farewell().await;
+    /// Sends a close frame behind what was begun - behind everything that waits, where `everything` is asked for - and ends
+    /// the socket in such a way that the peer gets to read it.
+    pub(super) async fn close(self, close: Close, everything: bool) {
+        let reason = close.reason_cut().as_bytes();
+        let mut left = self.outbox.finish(text_header, everything);
+        left.extend_from_slice(header(0x8, 2 + reason.len()).as_slice());
+        left.extend_from_slice(&close.code.to_be_bytes());
+        left.extend_from_slice(reason);
+        // Boxed: few sockets are ever here, and all would keep room for it.
+        Box::pin(self.farewell(left)).await;
     }
 
     /// Answers the peer's close frame and ends the socket.
     pub(super) async fn close_back(mut self) {
+        let mut left = self.outbox.finish(text_header, false);
         self.answer_close();
-        self.farewell().await;
+        left.append(&mut self.control);
+        Box::pin(self.farewell(left)).await;
     }
 
     fn answer_close(&mut self) {
         let mut pipe = Pipe {
             io: &mut self.io,
-            out: &mut self.out,
+            out: &mut self.control,
             cx: None,
         };
         // An error here is tungstenite's way to say that it is done.
         let _ = self.context.flush(&mut pipe);
     }
 
-    /// Writes what waits, says that no more comes and reads until the peer has said so too: a socket that is closed with
+    /// Writes what is left, says that no more comes and reads until the peer has said so too: a socket that is closed with
     /// bytes unread is reset, and a reset takes the close frame away from the peer.
-    async fn farewell(mut self) {
+    async fn farewell(mut self, left: Vec<u8>) {
         let mut waste = [0; 1024];
         let farewell = async {
-            self.io.write_all(&self.out).await?;
+            self.io.write_all(&left).await?;
             self.io.shutdown().await?;
             while self.io.read(&mut waste).await? > 0 {}
             io::Result::Ok(())
@@ -147,53 +143,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     fn poll(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Event> {
         loop {
-            match self.poll_write(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Event::Wrote),
-                Poll::Ready(Err(_)) => return Poll::Ready(Event::Lost),
-                Poll::Pending => {}
+            if let Poll::Ready(event) = self.poll_write(cx) {
+                return Poll::Ready(event);
             }
             if !reading {
                 return Poll::Pending;
             }
-            let idle = self.out.is_empty();
             if let Poll::Ready(event) = self.poll_read(cx) {
                 return Poll::Ready(event);
             }
-            if !idle || self.out.is_empty() {
+            if self.control.is_empty() {
                 return Poll::Pending;
             }
-            // Reading made tungstenite write, a pong say, and nothing would wake us for it.
+            // Reading made tungstenite write, a pong say.
+            if !self.queue_control() {
+                return Poll::Pending;
+            }
         }
     }
 
-    /// Ready when something was written.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.out.is_empty() {
-            return Poll::Pending;
+    fn queue_control(&mut self) -> bool {
+        let room = self.outbox.queued_bytes() <= CONTROL_OUT_BYTES_MAX;
+        if room && !self.control.is_empty() {
+            self.outbox
+                .push_raw(std::mem::take(&mut self.control).into());
         }
-        match Pin::new(&mut self.io).poll_write(cx, &self.out) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(Ok(bytes)) => {
-                self.out.advance(bytes);
-                self.written += bytes as u64;
+        room
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        self.queue_control();
+        let io = &mut self.io;
+        let write = |cx: &mut Context<'_>, bytes: &[u8]| Pin::new(io).poll_write(cx, bytes);
+        match self.outbox.flush(cx, text_header, write) {
+            Flush::Wrote { pinged, left } => {
+                self.blocked = false;
+                if !left {
+                    // Of no effect on TCP; what lies between may hold bytes back.
+                    let _ = Pin::new(&mut self.io).poll_flush(cx);
+                }
+                Poll::Ready(Event::Wrote { pinged })
             }
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => return Poll::Pending,
-        }
-        if self.out.is_empty() {
-            if self.out.capacity() > IDLE_OUT_BYTES_MAX {
-                self.out = BytesMut::new();
+            Flush::Ping => Poll::Ready(Event::Ping),
+            Flush::Lost => Poll::Ready(Event::Lost),
+            Flush::Blocked if !self.blocked => {
+                self.blocked = true;
+                Poll::Ready(Event::Blocked)
             }
-            // Of no effect on TCP; what lies between may hold bytes back.
-            let _ = Pin::new(&mut self.io).poll_flush(cx);
+            Flush::Blocked | Flush::Idle => Poll::Pending,
         }
-        Poll::Ready(Ok(()))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let mut pipe = Pipe {
             io: &mut self.io,
-            out: &mut self.out,
+            out: &mut self.control,
             cx: Some(cx),
         };
         Poll::Ready(match self.context.read(&mut pipe) {
@@ -206,6 +210,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
             Err(error) => broken(&error, self.context.get_config().max_message_size),
         })
+    }
+}
+
+impl<S> Drop for Wire<S> {
+    /// Workers must not hold on to a socket that is over.
+    fn drop(&mut self) {
+        self.outbox.close();
     }
 }
 
@@ -224,26 +235,25 @@ fn broken(error: &Error, message_bytes_max: Option<usize>) -> Event {
     }
 }
 
+/// What precedes a text message of so many bytes.
+pub(super) fn text_header(bytes: usize) -> Header {
+    header(0x1, bytes)
+}
+
 /// A final, unmasked frame's header. RFC 6455, section 5.2.
-fn header(out: &mut BytesMut, opcode: u8, bytes: usize) {
-    out.put_u8(0x80 | opcode);
+fn header(opcode: u8, bytes: usize) -> Header {
+    let start = Header::default().with(&[0x80 | opcode]);
     match (u8::try_from(bytes), u16::try_from(bytes)) {
-        (Ok(short), _) if short < 126 => out.put_u8(short),
-        (_, Ok(middle)) => {
-            out.put_u8(126);
-            out.put_u16(middle);
-        }
-        _ => {
-            out.put_u8(127);
-            out.put_u64(bytes as u64);
-        }
+        (Ok(short), _) if short < 126 => start.with(&[short]),
+        (_, Ok(middle)) => start.with(&[126]).with(&middle.to_be_bytes()),
+        _ => start.with(&[127]).with(&(bytes as u64).to_be_bytes()),
     }
 }
 
 /// The stream as tungstenite wants it: what it reads comes from the socket, what it writes goes to the buffer.
 struct Pipe<'a, 'b, S> {
     io: &'a mut S,
-    out: &'a mut BytesMut,
+    out: &'a mut Vec<u8>,
     cx: Option<&'a mut Context<'b>>,
 }
 
@@ -264,7 +274,7 @@ impl<S: AsyncRead + Unpin> Read for Pipe<'_, '_, S> {
 impl<S> Write for Pipe<'_, '_, S> {
     /// All or nothing: a frame is never torn apart by one that is pushed after it.
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
-        if self.out.len() > CONTROL_OUT_BYTES_MAX {
+        if !self.out.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.out.extend_from_slice(frame);

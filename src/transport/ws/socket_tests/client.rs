@@ -21,6 +21,7 @@ use tungstenite::handshake::client::Response;
 use tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::stage::Stage;
+use crate::hub::Outbox;
 use crate::transport::drain::Drain;
 use crate::transport::http::Origins;
 use crate::transport::listener::Listener;
@@ -62,8 +63,9 @@ impl World {
     /// A socket over a pipe that holds so many bytes.
     pub(super) async fn pipe(&self, bytes: usize) -> Client<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
-        let socket = Socket::new(self.endpoint.clone(), None);
-        let wire = Wire::new(far, &Bytes::new(), INIT_BYTES_MAX);
+        let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
+        let socket = Socket::new(self.endpoint.clone(), None, outbox.clone());
+        let wire = Wire::new(far, &Bytes::new(), INIT_BYTES_MAX, outbox);
         self.drain.spawn(socket.serve(wire));
         // A client that takes no more off the pipe than it is about to look at.
         let config = WebSocketConfig::default().read_buffer_size(1024);

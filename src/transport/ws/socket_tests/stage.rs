@@ -257,7 +257,7 @@ impl Subscriptions for LineEnd {
     }
 
     fn ping(&self) {
-        self.0.outbox.push(Frame::whole(TransportWs.ping(&[])));
+        self.0.outbox.push_ping(Frame::whole(TransportWs.ping(&[])));
     }
 
     async fn notice(&self) -> Notice {

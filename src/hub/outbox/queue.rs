@@ -1,0 +1,329 @@
+//! The queue under an outbox's lock: frames that wait, the rest of one that was taken in part, and who writes.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::{Flush, Frame, Header, Live, Sink};
+
+/// Bytes that are put together for one write: enough to fill a socket's send buffer, little enough to stay fair.
+const WRITE_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Where frames are put together. One copy and one `send` cost less than a vectored write of many small parts.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    /// The rest of a frame that the socket took in part.
+    torn: Vec<u8>,
+    torn_ping: bool,
+    frames: VecDeque<Waiting>,
+    /// Of all that waits, headers left out.
+    bytes: usize,
+    pub(super) sink: Option<Arc<dyn Sink>>,
+    /// The task that writes, while it waits for something to write.
+    writer: Option<Waker>,
+    closed: bool,
+}
+
+struct Waiting {
+    frame: Frame,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    /// A ping that is to be completed.
+    RawPing,
+    /// A ping as it is to be sent.
+    Ping,
+    /// With its header.
+    Raw,
+}
+
+impl Queue {
+    /// Room for so many frames is kept when the queue runs empty: an idle connection should hold next to nothing.
+    const IDLE_FRAMES: usize = 4;
+
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.torn.is_empty() && self.frames.is_empty()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Bytes that wait with this frame.
+    pub(super) fn add(&mut self, frame: Frame) -> usize {
+        self.put(frame, Kind::Text)
+    }
+
+    pub(super) fn add_ping(&mut self, frame: Frame) {
+        self.put(frame, Kind::RawPing);
+    }
+
+    pub(super) fn add_raw(&mut self, bytes: Bytes) {
+        self.put(Frame::whole(bytes), Kind::Raw);
+    }
+
+    fn put(&mut self, frame: Frame, kind: Kind) -> usize {
+        if !self.closed {
+            self.bytes += frame.len();
+            self.frames.push_back(Waiting { frame, kind });
+            self.wake();
+        }
+        self.bytes
+    }
+
+    pub(super) fn take(&mut self, frames: &mut Vec<Frame>, max_bytes: usize) {
+        let (before, mut taken) = (frames.len(), 0);
+        while let Some(Waiting { frame, .. }) = self.frames.front() {
+            let bytes = frame.len();
+            if frames.len() > before && taken + bytes > max_bytes {
+                break;
+            }
+            taken += bytes;
+            frames.extend(self.frames.pop_front().map(|waiting| waiting.frame));
+        }
+        self.bytes -= taken;
+        self.shrink();
+    }
+
+    pub(super) fn wake_when_filled(&mut self, cx: &Context<'_>) {
+        match &mut self.writer {
+            Some(writer) => writer.clone_from(cx.waker()),
+            writer => *writer = Some(cx.waker().clone()),
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+
+    pub(super) fn complete_ping(&mut self, complete: impl FnOnce(Bytes) -> Bytes) {
+        let ping = self.frames.iter_mut().find(|frame| frame.is_unfinished());
+        if let Some(ping) = ping {
+            let before = ping.frame.len();
+            ping.frame.own = complete(std::mem::take(&mut ping.frame.own));
+            ping.kind = Kind::Ping;
+            self.bytes = self.bytes - before + ping.frame.len();
+        }
+    }
+
+    pub(super) fn has_unfinished_ping(&self) -> bool {
+        self.frames.iter().any(Waiting::is_unfinished)
+    }
+
+    pub(super) fn close(&mut self) {
+        *self = Self {
+            writer: self.writer.take(),
+            closed: true,
+            ..Self::default()
+        };
+        self.wake();
+    }
+
+    /// See [`super::Outbox::finish`].
+    pub(super) fn left(&mut self, header: fn(usize) -> Header, everything: bool) -> Vec<u8> {
+        let mut left = std::mem::take(&mut self.torn);
+        if everything {
+            for waiting in self.frames.drain(..) {
+                waiting.write(header, &mut left);
+            }
+        }
+        left
+    }
+
+    /// See [`super::Outbox::flush`].
+    pub(super) fn flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        header: fn(usize) -> Header,
+        write: impl FnOnce(&mut Context<'_>, &[u8]) -> Poll<io::Result<usize>>,
+    ) -> Flush {
+        if self.is_empty() {
+            self.wake_when_filled(cx);
+            return Flush::Idle;
+        }
+        if self.torn.is_empty() && self.frames.front().is_some_and(Waiting::is_unfinished) {
+            return Flush::Ping;
+        }
+        let wrote = SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            scratch.extend_from_slice(&self.torn);
+            let finished = self
+                .frames
+                .iter()
+                .take_while(|waiting| !waiting.is_unfinished());
+            for waiting in finished {
+                if scratch.len() >= WRITE_BYTES {
+                    break;
+                }
+                waiting.write(header, scratch);
+            }
+            write(cx, scratch)
+        });
+        match wrote {
+            Poll::Pending => {
+                // What is queued meanwhile changes nothing.
+                self.writer = None;
+                Flush::Blocked
+            }
+            Poll::Ready(Ok(0) | Err(_)) => Flush::Lost,
+            Poll::Ready(Ok(bytes)) => {
+                let pinged = self.wrote(bytes, header);
+                let left = !self.is_empty();
+                self.shrink();
+                Flush::Wrote { pinged, left }
+            }
+        }
+    }
+
+    /// Takes away what was written; true where a ping has left with it.
+    fn wrote(&mut self, mut bytes: usize, header: fn(usize) -> Header) -> bool {
+        let of_torn = bytes.min(self.torn.len());
+        self.torn.drain(..of_torn);
+        self.bytes -= of_torn;
+        bytes -= of_torn;
+        let mut pinged = self.torn.is_empty() && std::mem::take(&mut self.torn_ping);
+        while bytes > 0
+            && let Some(waiting) = self.frames.pop_front()
+        {
+            self.bytes -= waiting.frame.len();
+            let whole = waiting.bytes(header);
+            if bytes >= whole {
+                bytes -= whole;
+                pinged |= waiting.kind == Kind::Ping;
+            } else {
+                waiting.write(header, &mut self.torn);
+                self.torn.drain(..bytes);
+                self.torn_ping = waiting.kind == Kind::Ping;
+                self.bytes += self.torn.len();
+                bytes = 0;
+            }
+        }
+        pinged
+    }
+
+    /// Writes live payloads to the socket itself while nothing waits before them; how many of them are done with. The rest of
+    /// one that was taken in part waits.
+    pub(super) fn write_through<'a>(
+        &mut self,
+        count: usize,
+        at: &impl Fn(usize) -> Live<'a>,
+    ) -> usize {
+        let mut done = 0;
+        if !self.is_empty() {
+            return done;
+        }
+        let Some(sink) = &self.sink else {
+            return done;
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            while done < count {
+                scratch.clear();
+                let mut next = done;
+                while next < count && scratch.len() < WRITE_BYTES {
+                    encode(&**sink, at(next), scratch);
+                    next += 1;
+                }
+                if scratch.is_empty() {
+                    done = next;
+                    continue;
+                }
+                // Where the socket is gone, its task is told so when it writes.
+                let Ok(wrote) = sink.try_write(scratch) else {
+                    return;
+                };
+                if wrote < scratch.len() {
+                    let (whole, torn) = torn_at(wrote, done, &**sink, at);
+                    done = whole;
+                    self.torn.extend_from_slice(&scratch[wrote..wrote + torn]);
+                    self.bytes = torn;
+                    return;
+                }
+                done = next;
+            }
+        });
+        if !self.is_empty() {
+            self.wake();
+        }
+        done
+    }
+
+    fn shrink(&mut self) {
+        if self.frames.is_empty() && self.frames.capacity() > Self::IDLE_FRAMES {
+            self.frames = VecDeque::new();
+        }
+        if self.torn.is_empty() && self.torn.capacity() > 0 {
+            self.torn = Vec::new();
+        }
+    }
+}
+
+impl Waiting {
+    fn is_unfinished(&self) -> bool {
+        self.kind == Kind::RawPing
+    }
+
+    fn header(&self, header: fn(usize) -> Header) -> Header {
+        match self.kind {
+            Kind::Raw => Header::default(),
+            _ => header(self.frame.len()),
+        }
+    }
+
+    fn bytes(&self, header: fn(usize) -> Header) -> usize {
+        self.header(header).as_slice().len() + self.frame.len()
+    }
+
+    fn write(&self, header: fn(usize) -> Header, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.header(header).as_slice());
+        out.extend_from_slice(&self.frame.own);
+        out.extend_from_slice(&self.frame.shared);
+    }
+}
+
+fn encode(sink: &dyn Sink, live: Live<'_>, out: &mut Vec<u8>) {
+    if !live.ended.load(Ordering::Relaxed) {
+        let bytes = live.prefix.len() + live.payload.len();
+        out.extend_from_slice(sink.header(bytes).as_slice());
+        out.extend_from_slice(live.prefix);
+        out.extend_from_slice(live.payload);
+    }
+}
+
+/// Where in the payloads from `first` on the socket has stopped after `wrote` bytes: how many are done with, counting the
+/// one that it took in part, and how much of that one is left.
+fn torn_at<'a>(
+    wrote: usize,
+    first: usize,
+    sink: &dyn Sink,
+    at: &impl Fn(usize) -> Live<'a>,
+) -> (usize, usize) {
+    let (mut end, mut next) = (0, first);
+    while end < wrote {
+        let live = at(next);
+        next += 1;
+        if !live.ended.load(Ordering::Relaxed) {
+            let bytes = live.prefix.len() + live.payload.len();
+            end += sink.header(bytes).as_slice().len() + bytes;
+        }
+    }
+    (next, end - wrote)
+}

@@ -1,0 +1,304 @@
+//! What an outbox takes, refuses, writes and wakes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn frame(bytes: usize) -> Frame {
+    Frame::whole(Bytes::from(vec![b'x'; bytes]))
+}
+
+#[tokio::test]
+async fn takes_what_fits_and_at_least_one_frame() {
+    let outbox = Outbox::new(100);
+    for bytes in [30, 30, 50] {
+        outbox.push(frame(bytes));
+    }
+    let mut frames = Vec::new();
+    outbox.take(&mut frames, 70).await;
+    assert_eq!(frames.len(), 2);
+    outbox.take(&mut frames, 1).await;
+    assert_eq!((frames.len(), outbox.queued_bytes()), (3, 0));
+}
+
+#[test]
+fn says_when_it_is_over_its_budget_and_takes_the_frame_all_the_same() {
+    let outbox = Outbox::new(100);
+    assert!(outbox.push(frame(100)));
+    assert!(!outbox.push(frame(1)));
+    assert_eq!(outbox.queued_bytes(), 101);
+}
+
+#[test]
+fn a_catch_up_is_refused_over_a_quarter() {
+    let (outbox, live) = (Outbox::new(100), AtomicBool::new(false));
+    assert!(matches!(
+        outbox.offer(frame(26), &live, || ()),
+        Queued::Taken
+    ));
+    assert!(matches!(outbox.offer(frame(1), &live, || ()), Queued::Full));
+}
+
+#[test]
+fn nothing_of_an_ended_subscription_is_taken() {
+    let (outbox, ended) = (Outbox::new(100), AtomicBool::new(false));
+    outbox.cancel(&ended);
+    assert!(matches!(
+        outbox.push_live(frame(1), &ended),
+        Queued::Cancelled
+    ));
+    assert!(matches!(
+        outbox.offer(frame(1), &ended, || ()),
+        Queued::Cancelled
+    ));
+    assert_eq!(outbox.queued_bytes(), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_room_is_woken_by_draining_and_by_the_end() {
+    let outbox = Arc::new(Outbox::new(100));
+    outbox.push(frame(60));
+    let ended = Arc::new(AtomicBool::new(false));
+    let waiting = |outbox: Arc<Outbox>, ended: Arc<AtomicBool>| {
+        tokio::spawn(async move { outbox.drained_or_cancelled(25, &ended).await })
+    };
+    let drained = waiting(outbox.clone(), Arc::default());
+    let cancelled = waiting(outbox.clone(), ended.clone());
+    outbox.cancel(&ended);
+    cancelled.await.unwrap();
+    assert!(!drained.is_finished());
+    outbox.take(&mut Vec::new(), 1).await;
+    drained.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_outbox_holds_nothing_and_keeps_no_one_waiting() {
+    let outbox = Outbox::new(100);
+    outbox.push(frame(60));
+    outbox.close();
+    assert!(outbox.push(frame(600)));
+    let mut frames = Vec::new();
+    outbox.take(&mut frames, 1).await;
+    outbox.drained_to(0).await;
+    assert!(frames.is_empty());
+}
+
+/// A socket that takes as many bytes as it is told to, write by write.
+#[derive(Default)]
+struct Narrow {
+    took: Mutex<Vec<u8>>,
+    room: Mutex<VecDeque<usize>>,
+}
+
+impl Narrow {
+    fn take(&self, bytes: &[u8]) -> Option<usize> {
+        let room = self.room.lock().unwrap().pop_front().unwrap_or(0);
+        let taken = room.min(bytes.len());
+        self.took.lock().unwrap().extend_from_slice(&bytes[..taken]);
+        (taken > 0).then_some(taken)
+    }
+}
+
+/// The length in two bytes.
+fn header(bytes: usize) -> Header {
+    Header::default().with(&u16::try_from(bytes).unwrap().to_be_bytes())
+}
+
+impl Sink for Narrow {
+    fn header(&self, bytes: usize) -> Header {
+        header(bytes)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.take(bytes).ok_or(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+fn flush(outbox: &Outbox, narrow: &Narrow) -> Flush {
+    let mut cx = Context::from_waker(Waker::noop());
+    outbox.flush(&mut cx, header, |_, bytes| match narrow.take(bytes) {
+        Some(taken) => Poll::Ready(Ok(taken)),
+        None => Poll::Pending,
+    })
+}
+
+fn framed(text: &[u8]) -> Vec<u8> {
+    [header(text.len()).as_slice(), text].concat()
+}
+
+fn narrow(room: &[usize]) -> (Arc<Narrow>, Outbox) {
+    let narrow = Arc::new(Narrow::default());
+    narrow.room.lock().unwrap().extend(room);
+    let outbox = Outbox::written_through(100, narrow.clone());
+    (narrow, outbox)
+}
+
+/// Delivers texts behind the prefix `p`.
+fn deliver(outbox: &Outbox, texts: &[&'static [u8]], ended: &AtomicBool) -> Delivered {
+    let prefix = Bytes::from_static(b"p");
+    let payloads: Vec<_> = texts.iter().map(|text| Bytes::from_static(text)).collect();
+    outbox.deliver(payloads.len(), |at| Live {
+        prefix: &prefix,
+        payload: &payloads[at],
+        ended,
+    })
+}
+
+#[test]
+fn what_the_socket_takes_at_once_never_waits() {
+    let (narrow, outbox) = narrow(&[usize::MAX]);
+    let live = AtomicBool::new(false);
+    let delivered = deliver(&outbox, &[b"one", b"two"], &live);
+    assert_eq!((delivered.taken, delivered.over), (2, false));
+    assert_eq!(outbox.queued_bytes(), 0);
+    let took = narrow.took.lock().unwrap();
+    assert_eq!(*took, [framed(b"pone"), framed(b"ptwo")].concat());
+}
+
+#[test]
+fn the_rest_of_a_torn_frame_goes_before_everything_else() {
+    let (narrow, outbox) = narrow(&[8, 1, usize::MAX]);
+    let live = AtomicBool::new(false);
+    let delivered = deliver(&outbox, &[b"one", b"two", b"three"], &live);
+    assert_eq!((delivered.taken, delivered.over), (3, false));
+    assert_eq!(outbox.queued_bytes(), 4 + 6);
+    // Behind what waits nothing is written through.
+    deliver(&outbox, &[b"four"], &live);
+    assert!(matches!(
+        flush(&outbox, &narrow),
+        Flush::Wrote { left: true, .. }
+    ));
+    assert!(matches!(
+        flush(&outbox, &narrow),
+        Flush::Wrote { left: false, .. }
+    ));
+    assert!(matches!(flush(&outbox, &narrow), Flush::Idle));
+    let frames = [&b"pone"[..], b"ptwo", b"pthree", b"pfour"];
+    let all = frames.map(framed).concat();
+    assert_eq!(*narrow.took.lock().unwrap(), all);
+}
+
+#[test]
+fn a_live_payload_that_passes_the_budget_is_the_last() {
+    let (_, outbox) = narrow(&[]);
+    let live = AtomicBool::new(false);
+    outbox.push(frame(95));
+    let exactly = deliver(&outbox, &[b"five"], &live);
+    assert_eq!((exactly.taken, exactly.over), (1, false));
+    let over = deliver(&outbox, &[b"", b"six"], &live);
+    assert_eq!((over.taken, over.over), (1, true));
+    assert_eq!(outbox.queued_bytes(), 101);
+}
+
+#[test]
+fn of_an_ended_subscription_nothing_is_written_through() {
+    let (narrow, outbox) = narrow(&[usize::MAX]);
+    let delivered = deliver(&outbox, &[b"one"], &AtomicBool::new(true));
+    assert_eq!((delivered.taken, delivered.over), (1, false));
+    assert!(narrow.took.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_ping_is_completed_before_it_is_written_and_told_when_it_has_left() {
+    let (narrow, outbox) = narrow(&[3, usize::MAX]);
+    outbox.push_ping(Frame::whole(Bytes::from_static(b"raw")));
+    assert!(matches!(flush(&outbox, &narrow), Flush::Ping));
+    outbox.complete_ping(|_| Bytes::from_static(b"complete"));
+    assert!(matches!(
+        flush(&outbox, &narrow),
+        Flush::Wrote {
+            pinged: false,
+            left: true
+        }
+    ));
+    assert!(matches!(
+        flush(&outbox, &narrow),
+        Flush::Wrote {
+            pinged: true,
+            left: false
+        }
+    ));
+    assert_eq!(*narrow.took.lock().unwrap(), framed(b"complete"));
+}
+
+#[test]
+fn what_was_begun_is_left_when_the_writing_ends_and_the_rest_if_asked_for() {
+    for (everything, expected) in [(false, &b"ne"[..]), (true, b"ne\0\x04ptwo\xff")] {
+        let (_, outbox) = narrow(&[4]);
+        deliver(&outbox, &[b"one", b"two"], &AtomicBool::new(false));
+        outbox.push_raw(Bytes::from_static(b"\xff"));
+        assert_eq!(outbox.finish(header, everything), expected);
+        assert_eq!(outbox.queued_bytes(), 0);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(usize),
+    Deliver(Vec<usize>),
+    Raw,
+    Room(usize),
+    Flush,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..200usize).prop_map(Step::Push),
+        prop::collection::vec(0..200usize, 1..6).prop_map(Step::Deliver),
+        Just(Step::Raw),
+        (1..400usize).prop_map(Step::Room),
+        Just(Step::Flush),
+    ]
+}
+
+proptest! {
+    /// Whoever writes, and however little the socket takes at a time.
+    #[test]
+    fn frames_leave_whole_and_in_the_order_in_which_they_were_taken(
+        steps in prop::collection::vec(step(), 1..60)
+    ) {
+        let narrow = Arc::new(Narrow::default());
+        let outbox = Outbox::written_through(1_000, narrow.clone());
+        let (live, mut expected, mut letter) = (AtomicBool::new(false), Vec::new(), 0_u8);
+        let mut next = |bytes: usize| {
+            letter = letter.wrapping_add(1);
+            Bytes::from(vec![letter; bytes])
+        };
+        for step in steps {
+            match step {
+                Step::Push(bytes) => {
+                    let own = next(bytes);
+                    expected.extend(framed(&own));
+                    outbox.push(Frame::whole(own));
+                }
+                Step::Deliver(payloads) => {
+                    let payloads: Vec<_> = payloads.into_iter().map(&mut next).collect();
+                    let prefix = Bytes::from_static(b"p");
+                    let delivered = outbox.deliver(payloads.len(), |at| Live {
+                        prefix: &prefix,
+                        payload: &payloads[at],
+                        ended: &live,
+                    });
+                    prop_assert_eq!(delivered.over, outbox.queued_bytes() > 1_000);
+                    for payload in &payloads[..delivered.taken] {
+                        expected.extend(framed(&[&prefix[..], payload].concat()));
+                    }
+                }
+                Step::Raw => {
+                    let own = next(3);
+                    expected.extend_from_slice(&own);
+                    outbox.push_raw(own);
+                }
+                Step::Room(bytes) => narrow.room.lock().unwrap().push_back(bytes),
+                Step::Flush => drop(flush(&outbox, &narrow)),
+            }
+        }
+        let left = outbox.finish(header, true);
+        let took = [&narrow.took.lock().unwrap()[..], &left].concat();
+        prop_assert_eq!(took, expected);
+    }
+}
