@@ -13,10 +13,19 @@ use super::operation::Operation;
 /// What makes two operations one: the canonical text, and the viewer where it matters.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct OperationKey {
-    /// See [`super::canonical`].
-    pub(super) text: Arc<str>,
-    /// For an operation that selects what depends on who asks.
-    pub(super) viewer: Option<UserId>,
+    /// Of the text, which may be large. It takes finding a collision of BLAKE3 to be given another's payloads.
+    digest: [u8; blake3::OUT_LEN],
+    viewer: Option<UserId>,
+}
+
+impl OperationKey {
+    /// `text`: see [`super::canonical`]. `viewer`: for an operation that selects what depends on who asks.
+    pub(super) fn new(text: &str, viewer: Option<UserId>) -> Self {
+        Self {
+            digest: blake3::hash(text.as_bytes()).into(),
+            viewer,
+        }
+    }
 }
 
 /// All operations. Those in use are kept by their subscriptions, and some that were used lately are kept ready.

@@ -45,10 +45,8 @@ pub(super) async fn plan(
     let canonical =
         canonical(&core.shape, &prepared).map_err(|refusal| refusal_json(&refusal.to_string()))?;
     let viewer = canonical.per_viewer.then_some(viewer);
-    let key = OperationKey {
-        text: canonical.key.into(),
-        viewer: viewer.as_ref().map(|viewer| viewer.user.id.clone()),
-    };
+    let owner = viewer.as_ref().map(|viewer| viewer.user.id.clone());
+    let key = OperationKey::new(&canonical.text, owner);
     let operation = core.operations.get(key, |id| {
         Operation::new(Parts {
             id,
