@@ -104,6 +104,8 @@ pub(super) fn held(reader: &Reader) -> usize {
 /// What tungstenite makes of it; a fault is its close code.
 fn heard_by_them(bytes: &[u8], limits: Limits) -> Heard<u16> {
     let config = WebSocketConfig::default()
+        // It clears as much on each read, and the fuzzer does nothing else then.
+        .read_buffer_size(4096)
         .max_message_size(Some(limits.first))
         .max_frame_size(Some(limits.first));
     let mut context = WebSocketContext::new(Role::Server, Some(config));
