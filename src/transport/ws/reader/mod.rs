@@ -10,6 +10,8 @@ mod header;
 mod mask;
 mod message;
 
+#[cfg(test)]
+pub(super) mod frames;
 #[cfg(any(test, fuzzing))]
 pub(super) mod oracle;
 #[cfg(test)]

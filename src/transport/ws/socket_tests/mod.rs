@@ -3,6 +3,7 @@
 
 mod client;
 mod order;
+mod rfc6455;
 mod stage;
 mod time;
 mod wire;
