@@ -65,6 +65,8 @@ fn message() -> impl Strategy<Value = Vec<Sent>> {
     let payload = prop_oneof![
         8 => "[ -~äß€😀\u{10FFFF}]{0,40}".prop_map(|text| (TEXT, text.into_bytes())),
         2 => (0..700_usize).prop_map(|length| (TEXT, "x€".repeat(length).into_bytes())),
+        // Around the least limit, and where a length takes two bytes.
+        2 => (123..130_usize).prop_map(|length| (TEXT, vec![b'x'; length])),
         1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| (TEXT, bytes)),
         1 => prop::collection::vec(any::<u8>(), 0..300).prop_map(|bytes| (BINARY, bytes)),
     ];
@@ -146,7 +148,8 @@ fn conversation() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (125..400_usize, 125..3000_usize).prop_map(|(first, later)| Limits { first, later })
+    let first = prop_oneof![125..130_usize, 125..400_usize];
+    (first, 125..3000_usize).prop_map(|(first, later)| Limits { first, later })
 }
 
 fn cuts() -> impl Strategy<Value = Vec<usize>> {
@@ -163,6 +166,16 @@ proptest! {
         cuts in cuts(),
     ) {
         check(&bytes, limits, &cuts);
+    }
+
+    #[test]
+    fn a_conversation_that_breaks_off_is_read_as_tungstenite_reads_it(
+        bytes in conversation(),
+        end in any::<Index>(),
+        limits in limits(),
+        cuts in cuts(),
+    ) {
+        check(&bytes[..end.index(bytes.len() + 1)], limits, &cuts);
     }
 
     #[test]
