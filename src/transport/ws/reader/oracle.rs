@@ -227,8 +227,9 @@ fn agree(ours: &Heard<Fault>, theirs: &Heard<u16>) -> bool {
             let codes: &[u16] = match fault {
                 Fault::LengthTopBit => &[1009],
                 Fault::CloseCode(_) => &[1007],
-                fault if fault.close_code() == 1002 => &[1002, 1009],
-                fault => &[fault.close_code()],
+                Fault::NotUtf8 => &[1007],
+                Fault::TooLarge { .. } => &[1009],
+                _ => &[1002, 1009],
             };
             said == theirs.said && theirs.fault.is_some_and(|code| codes.contains(&code))
         }
