@@ -10,10 +10,6 @@ mod frame;
 mod live;
 mod message;
 mod protocol;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the wire is about to read with it")
-)]
 mod reader;
 mod socket;
 mod timers;

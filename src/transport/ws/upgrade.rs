@@ -114,7 +114,7 @@ async fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin>(
     outbox: Outbox,
 ) {
     let outbox = Arc::new(outbox);
-    let wire = Wire::new(io, &early, INIT_BYTES_MAX, outbox.clone());
+    let wire = Wire::new(io, early, INIT_BYTES_MAX, outbox.clone());
     match chosen {
         Subprotocol::Spoken => Socket::new(endpoint, token, outbox).serve(wire).await,
         Subprotocol::Foreign(_) => wire.close(Close::SUBPROTOCOL, false).await,

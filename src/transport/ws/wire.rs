@@ -1,28 +1,27 @@
-//! WebSocket messages over a byte stream: tungstenite's state machine for what comes in and for control frames; what goes out
-//! is in the outbox, and is written from there.
+//! WebSocket messages over a byte stream: a reader for what comes in; what goes out is in the outbox, and is written from there.
 //!
-//! Reading and writing go on side by side in one poll: a peer that takes nothing is still listened to.
+//! Reading and writing go on side by side in one poll: a peer that takes nothing is still listened to. Nothing is kept for
+//! a socket that is idle: bytes are read into a buffer of the thread's.
 
-use std::io::{self, Read, Write};
+use std::cell::RefCell;
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use std::sync::Arc;
-
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Error, Message, Utf8Bytes, error::ProtocolError};
 
 use super::Close;
+use super::reader::{Fault, Incoming, Reader};
 use crate::hub::{Flush, Header, Outbox};
 
 /// What happened on the wire.
 #[derive(Debug)]
 pub(super) enum Event {
     /// A text message.
-    Text(Utf8Bytes),
+    Text(String),
     /// A binary message.
     Binary,
     /// A control frame, already answered where it needs to be.
@@ -47,15 +46,24 @@ pub(super) enum Event {
 /// One end of a WebSocket.
 pub(super) struct Wire<S> {
     io: S,
-    context: WebSocketContext,
+    reader: Reader,
+    /// Read, and not looked at yet.
+    unread: Bytes,
     outbox: Arc<Outbox>,
-    /// Control frames of tungstenite's that are not in the outbox yet.
-    control: Vec<u8>,
+    /// The payload of the newest ping that could not be answered yet.
+    unanswered: Option<Vec<u8>>,
+    /// What the peer's close frame is answered with.
+    close_code: Option<u16>,
     blocked: bool,
 }
 
-/// tungstenite clears this much on each read, and most messages are smaller.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes read at a time: most messages are smaller.
+const READ_BYTES: usize = 4 * 1024;
+
+thread_local! {
+    static READ: RefCell<[u8; READ_BYTES]> = const { RefCell::new([0; READ_BYTES]) };
+}
+
 /// Pongs wait for room when so much is to be written; then only the newest is sent (RFC 6455, 5.5.3).
 const CONTROL_OUT_BYTES_MAX: usize = 128 * 1024;
 /// How long a peer may take to read its close frame and close its side.
@@ -63,32 +71,21 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The server's end of a socket. `early` is what was read from it already.
-    pub(super) fn new(io: S, early: &Bytes, message_bytes_max: usize, outbox: Arc<Outbox>) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(READ_BUFFER_BYTES)
-            .max_message_size(Some(message_bytes_max))
-            .max_frame_size(Some(message_bytes_max));
+    pub(super) fn new(io: S, early: Bytes, message_bytes_max: usize, outbox: Arc<Outbox>) -> Self {
         Self {
             io,
-            context: WebSocketContext::from_partially_read(
-                early.to_vec(),
-                Role::Server,
-                Some(config),
-            ),
+            reader: Reader::new(message_bytes_max),
+            unread: early,
             outbox,
-            control: Vec::new(),
+            unanswered: None,
+            close_code: None,
             blocked: false,
         }
     }
 
     /// Changes how long a message may be, from the next one on.
     pub(super) fn limit(&mut self, message_bytes_max: usize) {
-        self.context.set_config(|config| {
-            config.max_message_size = Some(message_bytes_max);
-            config.max_frame_size = Some(message_bytes_max);
-        });
+        self.reader.limit(message_bytes_max);
     }
 
     /// The next thing that happens. Nothing is lost when this is dropped. Without `reading`, what the peer sends stays
@@ -102,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) async fn close(self, close: Close, everything: bool) {
         let reason = close.reason_cut().as_bytes();
         let mut left = self.outbox.finish(text_header, everything);
-        left.extend_from_slice(header(0x8, 2 + reason.len()).as_slice());
+        left.extend_from_slice(header(CLOSE, 2 + reason.len()).as_slice());
         left.extend_from_slice(&close.code.to_be_bytes());
         left.extend_from_slice(reason);
         // Boxed: few sockets are ever here, and all would keep room for it.
@@ -110,21 +107,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Answers the peer's close frame and ends the socket.
-    pub(super) async fn close_back(mut self) {
+    pub(super) async fn close_back(self) {
         let mut left = self.outbox.finish(text_header, false);
-        self.answer_close();
-        left.append(&mut self.control);
+        let code = self.close_code.map(u16::to_be_bytes);
+        let code = code.as_ref().map_or(&[][..], |code| code);
+        left.extend_from_slice(header(CLOSE, code.len()).as_slice());
+        left.extend_from_slice(code);
         Box::pin(self.farewell(left)).await;
-    }
-
-    fn answer_close(&mut self) {
-        let mut pipe = Pipe {
-            io: &mut self.io,
-            out: &mut self.control,
-            cx: None,
-        };
-        // An error here is tungstenite's way to say that it is done.
-        let _ = self.context.flush(&mut pipe);
     }
 
     /// Writes what is left, says that no more comes and reads until the peer has said so too: a socket that is closed with
@@ -142,37 +131,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Event> {
-        loop {
-            if let Poll::Ready(event) = self.poll_write(cx) {
-                return Poll::Ready(event);
-            }
-            if !reading {
-                return Poll::Pending;
-            }
-            if let Poll::Ready(event) = self.poll_read(cx) {
-                return Poll::Ready(event);
-            }
-            if self.control.is_empty() {
-                return Poll::Pending;
-            }
-            // Reading made tungstenite write, a pong say.
-            if !self.queue_control() {
-                return Poll::Pending;
-            }
+        if let Poll::Ready(event) = self.poll_write(cx) {
+            return Poll::Ready(event);
         }
+        if !reading {
+            return Poll::Pending;
+        }
+        self.poll_read(cx)
     }
 
-    fn queue_control(&mut self) -> bool {
-        let room = self.outbox.queued_bytes() <= CONTROL_OUT_BYTES_MAX;
-        if room && !self.control.is_empty() {
-            self.outbox
-                .push_raw(std::mem::take(&mut self.control).into());
+    /// Answers a ping, if there is room for that.
+    fn pong(&mut self) {
+        if self.unanswered.is_some()
+            && self.outbox.queued_bytes() <= CONTROL_OUT_BYTES_MAX
+            && let Some(payload) = self.unanswered.take()
+        {
+            let head = header(PONG, payload.len());
+            let frame = [head.as_slice(), &payload].concat();
+            self.outbox.push_raw(frame.into());
         }
-        room
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        self.queue_control();
+        self.pong();
         let io = &mut self.io;
         let write = |cx: &mut Context<'_>, bytes: &[u8]| Pin::new(io).poll_write(cx, bytes);
         match self.outbox.flush(cx, text_header, write) {
@@ -195,21 +176,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        let mut pipe = Pipe {
-            io: &mut self.io,
-            out: &mut self.control,
-            cx: Some(cx),
-        };
-        Poll::Ready(match self.context.read(&mut pipe) {
-            Ok(Message::Text(text)) => Event::Text(text),
-            Ok(Message::Binary(_)) => Event::Binary,
-            Ok(Message::Close(_)) => Event::Closed,
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Event::Control,
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Poll::Pending;
+        loop {
+            let mut bytes = &self.unread[..];
+            let next = self.reader.next(&mut bytes);
+            let read = self.unread.len() - bytes.len();
+            self.unread.advance(read);
+            if self.unread.is_empty() {
+                // It may hold on to much more than the bytes that were read last.
+                self.unread = Bytes::new();
             }
-            Err(error) => broken(&error, self.context.get_config().max_message_size),
+            match next {
+                Ok(Some(incoming)) => return Poll::Ready(self.incoming(incoming)),
+                Ok(None) => {}
+                Err(fault) => return Poll::Ready(Event::Broken(broken(fault))),
+            }
+            if !ready!(self.poll_more(cx)) {
+                return Poll::Ready(Event::Lost);
+            }
+        }
+    }
+
+    /// Reads; false when nothing more comes.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        READ.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
+            self.unread = Bytes::copy_from_slice(buffer.filled());
+            Poll::Ready(read.is_ok() && !self.unread.is_empty())
         })
+    }
+
+    fn incoming(&mut self, incoming: Incoming) -> Event {
+        match incoming {
+            Incoming::Text(text) => Event::Text(text),
+            Incoming::Binary => Event::Binary,
+            Incoming::Ping(payload) => {
+                self.unanswered = Some(payload);
+                self.pong();
+                Event::Control
+            }
+            Incoming::Pong => Event::Control,
+            Incoming::Close(reason) => {
+                self.close_code = reason.map(|(code, _)| code);
+                Event::Closed
+            }
+        }
     }
 }
 
@@ -220,24 +231,24 @@ impl<S> Drop for Wire<S> {
     }
 }
 
-fn broken(error: &Error, message_bytes_max: Option<usize>) -> Event {
-    match error {
-        Error::Capacity(_) if message_bytes_max == Some(super::MESSAGE_BYTES_MAX) => {
-            Event::Broken(Close::TOO_LARGE)
+fn broken(fault: Fault) -> Close {
+    match (fault.close_code(), fault) {
+        (1009, Fault::TooLarge { bytes_max }) if bytes_max < super::MESSAGE_BYTES_MAX => {
+            Close::TOO_LARGE_BEFORE_INIT
         }
-        Error::Capacity(_) => Event::Broken(Close::TOO_LARGE_BEFORE_INIT),
-        Error::Utf8(_) => Event::Broken(Close::NOT_UTF8),
-        Error::Io(_)
-        | Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Event::Lost,
-        _ => Event::Broken(Close::BROKEN_FRAME),
+        (1009, _) => Close::TOO_LARGE,
+        (1007, _) => Close::NOT_UTF8,
+        _ => Close::BROKEN_FRAME,
     }
 }
 
+const TEXT: u8 = 0x1;
+const CLOSE: u8 = 0x8;
+const PONG: u8 = 0xA;
+
 /// What precedes a text message of so many bytes.
 pub(super) fn text_header(bytes: usize) -> Header {
-    header(0x1, bytes)
+    header(TEXT, bytes)
 }
 
 /// A final, unmasked frame's header. RFC 6455, section 5.2.
@@ -247,41 +258,5 @@ fn header(opcode: u8, bytes: usize) -> Header {
         (Ok(short), _) if short < 126 => start.with(&[short]),
         (_, Ok(middle)) => start.with(&[126]).with(&middle.to_be_bytes()),
         _ => start.with(&[127]).with(&(bytes as u64).to_be_bytes()),
-    }
-}
-
-/// The stream as tungstenite wants it: what it reads comes from the socket, what it writes goes to the buffer.
-struct Pipe<'a, 'b, S> {
-    io: &'a mut S,
-    out: &'a mut Vec<u8>,
-    cx: Option<&'a mut Context<'b>>,
-}
-
-impl<S: AsyncRead + Unpin> Read for Pipe<'_, '_, S> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let Some(cx) = self.cx.as_mut() else {
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        let mut into = ReadBuf::new(into);
-        match Pin::new(&mut *self.io).poll_read(cx, &mut into) {
-            Poll::Ready(Ok(())) => Ok(into.filled().len()),
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl<S> Write for Pipe<'_, '_, S> {
-    /// All or nothing: a frame is never torn apart by one that is pushed after it.
-    fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
-        if !self.out.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        self.out.extend_from_slice(frame);
-        Ok(frame.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl World {
         let (near, far) = tokio::io::duplex(bytes);
         let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
         let socket = Socket::new(self.endpoint.clone(), None, outbox.clone());
-        let wire = Wire::new(far, &Bytes::new(), INIT_BYTES_MAX, outbox);
+        let wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
         self.drain.spawn(socket.serve(wire));
         // A client that takes no more off the pipe than it is about to look at.
         let config = WebSocketConfig::default().read_buffer_size(1024);
