@@ -1,6 +1,7 @@
 //! The rules of the wire that a client can break.
 
-/// A rule that was broken; `Close::from` says how the client is told. The connection cannot go on: where the next frame begins is no longer known, or not trusted.
+/// A rule that was broken; `Close::from` says how the client is told. The connection cannot go on: where the next frame
+/// begins is no longer known, or not trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum Fault {
     /// A reserved bit is set, and no extension was agreed on (section 5.2).
