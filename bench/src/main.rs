@@ -2,7 +2,9 @@
 //!
 //! Loopback only, bounded in time. `cargo run --release -p tidings-bench -- sends`, or `fanout`.
 
+mod contenders;
 mod fanout;
+mod load;
 mod machine;
 mod one_commit;
 mod peers;

@@ -1,17 +1,18 @@
 //! A real server process for one run, in a folder of its own: Tidings' release binary with its limits off, or a peer.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::machine;
-use crate::peers::Peer;
+use crate::peers::{Peer, node};
 
 const SECRET: &str = "the secret of the bench, which is no secret";
 /// Longer than any run.
@@ -43,21 +44,28 @@ impl Server {
             .env("TIDINGS_CONNECTIONS_PER_USER", "0")
             .env("TIDINGS_CONNECTIONS_PER_IP", "0")
             .env("TIDINGS_SUBSCRIPTIONS_PER_CONNECTION", "0");
-        Self::start(command, folder, core)
+        Self::start(command, folder, core, where_it_says)
     }
 
     /// A peer of this binary, a process of its own like Tidings.
     pub fn peer(peer: Peer, core: Option<usize>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("peer").arg(peer.name());
-        Self::start(command, tempfile::tempdir()?, core)
+        Self::start(command, tempfile::tempdir()?, core, where_it_says)
     }
 
-    /// Starts a server and waits until it says where it listens: a line of JSON with `listening` on its standard error.
+    /// A peer that runs on Node.
+    pub fn node(script: &str, core: Option<usize>) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        Self::start(node::command(script), folder, core, where_it_says)
+    }
+
+    /// Starts a server and waits for the line of its standard error that says where it listens.
     pub fn start(
         mut command: Command,
         folder: TempDir,
         core: Option<usize>,
+        listening: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Self> {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         // A process begins on the cores of the thread that starts it.
@@ -71,20 +79,7 @@ impl Server {
             .take()
             .ok_or_else(|| anyhow::anyhow!("no standard error"))?;
         let mut lines = BufReader::new(stderr).lines();
-        let address = loop {
-            let Some(line) = lines.next() else {
-                anyhow::bail!("{command:?} did not start: {}", child.wait()?);
-            };
-            let line = line?;
-            let said = serde_json::from_str::<serde_json::Value>(&line);
-            match said
-                .ok()
-                .and_then(|said| said["listening"].as_str().map(str::to_owned))
-            {
-                Some(address) => break address,
-                None => eprintln!("{line}"),
-            }
-        };
+        let address = wait_for(&mut lines, listening).with_context(|| format!("{command:?}"))?;
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Ok(Self {
             address,
@@ -101,6 +96,28 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a server's first lines say of where it listens.
+fn wait_for(
+    lines: &mut Lines<impl BufRead>,
+    listening: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<String> {
+    let mut said = String::new();
+    for line in lines {
+        let line = line?;
+        if let Some(address) = listening(&line) {
+            return Ok(address);
+        }
+        said = said + &line + "\n";
+    }
+    anyhow::bail!("it ended before it listened, and said:\n{said}")
+}
+
+/// A line of JSON with `listening`.
+fn where_it_says(line: &str) -> Option<String> {
+    let line = serde_json::from_str::<serde_json::Value>(line).ok()?;
+    line["listening"].as_str().map(str::to_owned)
 }
 
 /// A token for a user, signed with the secret that Tidings is started with.

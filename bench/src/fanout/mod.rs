@@ -5,21 +5,14 @@
 //! message once and in order: a run in which one does not is an error and no figure. The servers take turns, round by
 //! round, so that what disturbs the machine disturbs them all.
 
-mod client;
-mod contenders;
-mod crowd;
-pub mod frames;
-mod ledger;
 mod run;
-mod stamp;
 mod table;
-mod talk;
 
 use std::path::PathBuf;
 
-use contenders::Contender;
 use run::{Load, Mode};
 
+use crate::contenders::Contender;
 use crate::machine::{Cores, pin};
 
 #[derive(clap::Args)]
@@ -66,6 +59,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     } else {
         &options.only
     };
+    let (mut there, mut missing) = (Vec::new(), String::new());
+    for contender in everyone {
+        match contender.install() {
+            Ok(()) => there.push(*contender),
+            Err(why) => missing += &format!("Missing: {}: {why}.\n", contender.title()),
+        }
+    }
     let mut runs = Vec::new();
     for &subscribers in &options.subscribers {
         let load = Load {
@@ -76,8 +76,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             frame_bytes: options.frame_bytes,
         };
         for round in 0..options.rounds {
-            for n in 0..everyone.len() {
-                let contender = everyone[(n + round) % everyone.len()];
+            for n in 0..there.len() {
+                let contender = there[(n + round) % there.len()];
                 eprintln!(
                     "{subscribers} subscribers, round {round}: {}",
                     contender.title()
@@ -90,6 +90,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     std::fs::write(&options.json, serde_json::to_vec_pretty(&runs)?)?;
-    print!("{}", table::of(&runs));
+    print!("{}{missing}", table::of(&runs));
     Ok(())
 }

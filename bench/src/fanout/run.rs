@@ -6,9 +6,8 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::contenders::{Contender, follow};
-use super::crowd::Crowd;
-use super::talk::Role;
+use crate::contenders::{Contender, LOBBY, follow};
+use crate::load::{Crowd, Role};
 use crate::machine::{Cores, cpu_of, cpu_of_this_thread, memory_of};
 use crate::server::Server;
 use crate::stats::percentile;
@@ -58,8 +57,6 @@ pub struct Run {
     /// CPU of the server for each client to connect, sign in and subscribe.
     pub connect_micros: f64,
 }
-
-pub const LOBBY: &str = "00000000-0000-7000-8000-000000000001";
 
 /// Starts the server, connects everyone, and runs each mode once.
 pub fn run(
@@ -126,6 +123,7 @@ fn measure(crowd: &mut Crowd, server: &Server, load: &Load, mode: Mode) -> anyho
         }
         Mode::Burst => crowd.burst(load.burst.div_ceil(load.subscribers))?,
     }
+    crowd.drain()?;
     let took = began.elapsed();
     let (cpu, own) = (cpu_of(server.pid)? - cpu, cpu_of_this_thread()? - own);
     let deliveries = crowd.ledger.deliveries - delivered;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::contenders::Contender;
 use super::run::{Mode, Run};
+use crate::contenders::Contender;
 use crate::stats::Spread;
 
 /// A table for each number of subscribers and mode, in the order of the runs.

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::fanout::frames::{Frame, Frames, TEXT, server_frame};
+use crate::load::frames::{Frame, Frames, TEXT, server_frame};
 
 const LISTENER: Token = Token(usize::MAX);
 const SWITCHED: &[u8] =

@@ -5,6 +5,8 @@
 
 mod async_graphql;
 mod floor;
+pub mod mosquitto;
+pub mod node;
 mod raw;
 
 use axum::Router;

@@ -1,10 +1,12 @@
 //! What a client says to each kind of server, and what it hears: pure bytes, no socket.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use memchr::memmem;
 use serde_json::{Value as Json, json};
 
 use super::frames::{CLOSE, Frame, Frames, PING, PONG, TEXT, push_client_frame};
+use super::mark::Mark;
+use super::mqtt;
 use super::stamp::Stamp;
 use crate::server::token;
 
@@ -12,11 +14,14 @@ use crate::server::token;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Talk {
     /// graphql-transport-ws: `sendMessage` and `messageSent`.
-    Graphql,
-    /// The same, but mutations of one socket may be executed in any order.
-    UnorderedGraphql,
+    Graphql {
+        /// Whether the mutations of one socket are executed in the order in which they came.
+        ordered: bool,
+    },
     /// WebSocket text: what a publisher says is told to all others.
     Text,
+    /// MQTT 3.1.1 over TCP, QoS 0.
+    Mqtt,
 }
 
 /// Who a client is and what it wants.
@@ -29,11 +34,14 @@ pub struct Role {
     pub follows: Option<Follows>,
 }
 
-/// A GraphQL subscription; for who talks otherwise, only that there is one.
+/// A subscription.
 #[derive(Clone, Debug)]
 pub struct Follows {
+    /// For who speaks GraphQL.
     pub document: String,
     pub variables: Json,
+    /// For who speaks MQTT.
+    pub topic: String,
 }
 
 /// What a frame means to a client.
@@ -61,69 +69,73 @@ const SEND: &str = "mutation Send($input: SendMessageInput!) { sendMessage(input
 impl Talk {
     pub const fn frames(self) -> Frames {
         match self {
-            Self::Graphql | Self::UnorderedGraphql | Self::Text => Frames::of_websocket(),
+            Self::Graphql { .. } | Self::Text => Frames::of_websocket(),
+            Self::Mqtt => Frames::of_mqtt(),
         }
     }
 
     /// Whether each message that a publisher sends is answered.
     pub const fn answers(self) -> bool {
-        self.is_graphql()
+        matches!(self, Self::Graphql { .. })
     }
 
     /// Whether a burst of messages may come out in another order than it went in. Each still comes once.
     pub const fn reorders(self) -> bool {
-        matches!(self, Self::UnorderedGraphql)
-    }
-
-    const fn is_graphql(self) -> bool {
-        matches!(self, Self::Graphql | Self::UnorderedGraphql)
+        matches!(self, Self::Graphql { ordered: false })
     }
 
     /// Whether a greeting is answered before anything may be asked for.
     pub const fn welcomes(self) -> bool {
-        self.is_graphql()
+        !matches!(self, Self::Text)
     }
 
-    /// The HTTP request that opens the socket.
-    pub fn upgrade(self, address: &str, role: &Role) -> String {
+    /// The HTTP request that opens the socket, where one does.
+    pub fn upgrade(self, address: &str, role: &Role) -> Option<String> {
+        let protocol = "Sec-WebSocket-Protocol: graphql-transport-ws\r\n";
         let (path, protocol) = match (self, &role.follows) {
-            (Self::Graphql | Self::UnorderedGraphql, _) => (
-                "/graphql",
-                "Sec-WebSocket-Protocol: graphql-transport-ws\r\n",
-            ),
+            (Self::Graphql { .. }, _) => ("/graphql", protocol),
             (Self::Text, Some(_)) => ("/", ""),
             (Self::Text, None) => ("/publish", ""),
+            (Self::Mqtt, _) => return None,
         };
         // The key is the example of RFC 6455, 1.3; whether the server answers to it is not what is measured.
-        format!(
+        Some(format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{protocol}\r\n"
-        )
+        ))
     }
 
-    /// What is said first on an open socket; nothing where nothing need be said.
+    /// What is said first on an open socket, where something must be.
     pub fn greet(self, out: &mut Vec<u8>, role: &Role) -> anyhow::Result<()> {
-        if self.is_graphql() {
-            let init =
-                json!({ "type": "connection_init", "payload": { "token": token(&role.user)? } });
-            push_client_frame(out, TEXT, init.to_string().as_bytes());
+        match self {
+            Self::Graphql { .. } => {
+                let payload = json!({ "token": token(&role.user)? });
+                let init = json!({ "type": "connection_init", "payload": payload });
+                push_client_frame(out, TEXT, init.to_string().as_bytes());
+            }
+            Self::Text => {}
+            Self::Mqtt => mqtt::connect(out, &role.user),
         }
         Ok(())
     }
 
     /// What a subscriber says when it is welcome.
     pub fn subscribe(self, out: &mut Vec<u8>, follows: &Follows) {
-        if self.is_graphql() {
-            let payload = json!({ "query": follows.document, "variables": follows.variables });
-            let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });
-            push_client_frame(out, TEXT, subscribe.to_string().as_bytes());
+        match self {
+            Self::Graphql { .. } => {
+                let payload = json!({ "query": follows.document, "variables": follows.variables });
+                let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });
+                push_client_frame(out, TEXT, subscribe.to_string().as_bytes());
+            }
+            Self::Text => {}
+            Self::Mqtt => mqtt::subscribe(out, &follows.topic),
         }
     }
 
     /// A message, by a publisher.
     pub fn publish(self, out: &mut Vec<u8>, room_id: &str, body: &str, operation: usize) {
         match self {
-            Self::Graphql | Self::UnorderedGraphql => {
+            Self::Graphql { .. } => {
                 let id = uuid::Uuid::now_v7().to_string();
                 let variables = json!({ "input": { "id": id, "roomId": room_id, "body": body } });
                 let payload = json!({ "query": SEND, "variables": variables });
@@ -132,6 +144,7 @@ impl Talk {
                 push_client_frame(out, TEXT, send.to_string().as_bytes());
             }
             Self::Text => push_client_frame(out, TEXT, body.as_bytes()),
+            Self::Mqtt => mqtt::publish(out, room_id, body),
         }
     }
 
@@ -142,11 +155,17 @@ impl Talk {
         }
     }
 
-    /// What a frame means. `hint` remembers where the stamp was.
+    /// What a frame means. `mark` is that of the stamp.
     ///
     /// # Errors
     /// What no run without a fault hears: a refusal, the end of a subscription, a close.
-    pub fn hear(self, frame: Frame<'_>, hint: &mut usize) -> anyhow::Result<Heard> {
+    pub fn hear(self, frame: Frame<'_>, mark: &mut Mark) -> anyhow::Result<Heard> {
+        if let Some(stamp) = mark.find(frame.payload).and_then(Stamp::parse) {
+            return Ok(Heard::Message(stamp));
+        }
+        if self == Self::Mqtt {
+            return mqtt::hear(frame);
+        }
         match frame.kind {
             TEXT => {}
             PING => return Ok(Heard::Wants(Reply::Pong)),
@@ -154,13 +173,8 @@ impl Talk {
             CLOSE => bail!("closed: {}", String::from_utf8_lossy(frame.payload)),
             kind => bail!("a frame of kind {kind}"),
         }
-        if let Some(stamp) = Stamp::find(frame.payload, hint) {
-            return Ok(Heard::Message(stamp));
-        }
-        match self {
-            Self::Graphql | Self::UnorderedGraphql => hear_protocol(frame.payload),
-            Self::Text => bail!("a text without a stamp"),
-        }
+        ensure!(self != Self::Text, "a text without a stamp");
+        hear_protocol(frame.payload)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The load generator: one thread and one epoll for a publisher and any number of subscribers.
+//! A publisher and any number of subscribers, served from one epoll.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,6 @@ const SILENCE: Duration = Duration::from_secs(30);
 const AHEAD_BYTES: usize = 64 * 1024;
 /// Large enough for one read to empty a socket in most cases, small enough to stay in the core's cache.
 const READ_BYTES: usize = 64 * 1024;
-
 /// Of the bodies from which the right length is told: enough for a header of the same kind.
 const FIRST_BODY_BYTES: usize = 200;
 /// Messages of a publisher that are not answered yet, where they are answered. Tidings refuses more than 100.
@@ -133,7 +132,7 @@ impl Crowd {
         self.clients[PUBLISHER].publish(&self.room_ids[room], &body, operation)
     }
 
-    /// Sends `count` messages, one each `interval`, to each room in turn; then waits until all have all.
+    /// Sends `count` messages, one each `interval`, to each room in turn.
     pub fn pace(&mut self, count: usize, interval: Duration) -> anyhow::Result<()> {
         let began = Instant::now();
         for n in 0..count {
@@ -141,19 +140,20 @@ impl Crowd {
             while Instant::now() < due {
                 self.turn(Some(due))?;
             }
+            self.wait("publishing", Self::may_publish)?;
             self.publish(n % self.room_ids.len())?;
             self.turn(Some(Instant::now()))?;
         }
-        self.drain()
+        Ok(())
     }
 
-    /// Sends `count` messages as fast as the server takes them, then waits until all have all.
+    /// Sends `count` messages as fast as the server takes them.
     pub fn burst(&mut self, count: usize) -> anyhow::Result<()> {
         for n in 0..count {
             self.publish(n % self.room_ids.len())?;
             self.wait("publishing", Self::may_publish)?;
         }
-        self.drain()
+        Ok(())
     }
 
     /// Waits until all have all.

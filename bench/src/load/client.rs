@@ -8,8 +8,9 @@ use memchr::memmem;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::frames::Frames;
+use super::frames::{Frame, Frames};
 use super::ledger::Ledger;
+use super::mark::Mark;
 use super::stamp::Stamp;
 use super::talk::{Heard, Role, Talk};
 
@@ -35,7 +36,7 @@ pub struct Client {
     frames: Frames,
     out: Vec<u8>,
     written: usize,
-    stamp_hint: usize,
+    stamp: Mark,
     /// Numbers that came before their turn, from a server that may do so.
     early: Vec<usize>,
 }
@@ -46,19 +47,25 @@ impl Client {
         let stream = net::TcpStream::connect(address).context("connecting")?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            phase: Phase::Upgrading,
+        let mut client = Self {
             next: None,
+            phase: Phase::Upgrading,
             stream: TcpStream::from_std(stream),
             talk,
-            out: talk.upgrade(address, &role).into_bytes(),
             role,
             response: Vec::new(),
             frames: talk.frames(),
+            out: Vec::new(),
             written: 0,
-            stamp_hint: 0,
+            stamp: Mark::new(Stamp::MARK),
             early: Vec::new(),
-        })
+        };
+        match talk.upgrade(address, &client.role) {
+            Some(request) => client.out = request.into_bytes(),
+            None => client.greet()?,
+        }
+        client.flush()?;
+        Ok(client)
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> anyhow::Result<()> {
@@ -77,7 +84,7 @@ impl Client {
     }
 
     /// Bytes that are still to be written.
-    pub fn waiting_bytes(&self) -> usize {
+    pub const fn waiting_bytes(&self) -> usize {
         self.out.len() - self.written
     }
 
@@ -130,30 +137,18 @@ impl Client {
             bail!("refused: {}", String::from_utf8_lossy(&self.response));
         }
         let rest = mem::take(&mut self.response).split_off(end + 4);
+        self.greet()?;
+        self.flush()?;
+        self.hear(&rest, ledger)
+    }
+
+    fn greet(&mut self) -> anyhow::Result<()> {
         self.talk.greet(&mut self.out, &self.role)?;
         self.phase = Phase::Greeting;
         if !self.talk.welcomes() {
             self.welcome();
         }
-        self.flush()?;
-        self.hear(&rest, ledger)
-    }
-
-    fn hear(&mut self, bytes: &[u8], ledger: &mut Ledger) -> anyhow::Result<()> {
-        let mut frames = mem::replace(&mut self.frames, self.talk.frames());
-        let fed = frames.feed(bytes, |frame| {
-            match self.talk.hear(frame, &mut self.stamp_hint)? {
-                Heard::Message(stamp) => self.receive(stamp, frame.wire_bytes, ledger)?,
-                Heard::Accepted => ledger.accepted += 1,
-                Heard::Welcome => self.welcome(),
-                Heard::Wants(reply) => self.talk.reply(&mut self.out, reply),
-                Heard::Nothing => {}
-            }
-            Ok(())
-        });
-        self.frames = frames;
-        fed?;
-        self.flush()
+        Ok(())
     }
 
     fn welcome(&mut self) {
@@ -163,13 +158,30 @@ impl Client {
         self.phase = Phase::Ready;
     }
 
+    fn hear(&mut self, bytes: &[u8], ledger: &mut Ledger) -> anyhow::Result<()> {
+        // Aside for the while, so that what a frame means may change the rest of the client.
+        let mut frames = mem::replace(&mut self.frames, self.talk.frames());
+        let fed = frames.feed(bytes, |frame| self.hear_frame(frame, ledger));
+        self.frames = frames;
+        fed.and_then(|()| self.flush())
+    }
+
+    fn hear_frame(&mut self, frame: Frame<'_>, ledger: &mut Ledger) -> anyhow::Result<()> {
+        match self.talk.hear(frame, &mut self.stamp)? {
+            Heard::Message(stamp) => {
+                self.receive(stamp)?;
+                ledger.received(stamp, frame.wire_bytes)?;
+            }
+            Heard::Accepted => ledger.accepted += 1,
+            Heard::Welcome => self.welcome(),
+            Heard::Wants(reply) => self.talk.reply(&mut self.out, reply),
+            Heard::Nothing => {}
+        }
+        Ok(())
+    }
+
     /// Every message once and in order, or the run is worth nothing.
-    fn receive(
-        &mut self,
-        stamp: Stamp,
-        wire_bytes: usize,
-        ledger: &mut Ledger,
-    ) -> anyhow::Result<()> {
+    fn receive(&mut self, stamp: Stamp) -> anyhow::Result<()> {
         let (room, next) = (self.role.room, self.next.unwrap_or(stamp.number));
         let early = self.talk.reorders() && stamp.number > next;
         let twice = self.early.contains(&stamp.number);
@@ -187,6 +199,6 @@ impl Client {
         while let Some(at) = self.early.iter().position(|n| Some(*n) == self.next) {
             self.next = Some(self.early.swap_remove(at) + 1);
         }
-        ledger.received(stamp, wire_bytes)
+        Ok(())
     }
 }

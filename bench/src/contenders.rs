@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::talk::{Follows, Talk};
-use crate::peers::Peer;
+use crate::load::{Follows, Talk};
+use crate::peers::{Peer, mosquitto, node};
 use crate::server::Server;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -13,14 +13,22 @@ pub enum Contender {
     Tidings,
     /// async-graphql-axum as it comes.
     AsyncGraphql,
+    /// graphql-ws on Node.
+    GraphqlWs,
     /// axum's WebSocket and a tokio broadcast of text.
     Raw,
+    /// ws on Node, a broadcast of text.
+    Ws,
+    /// Mosquitto, MQTT over TCP.
+    Mosquitto,
     /// One thread that calls write(2) with a ready frame.
     Floor,
 }
 
 /// The selection of everyone who speaks GraphQL.
 pub const MESSAGE: &str = "id body version createdAt cursor author { id name } room { id name }";
+/// The room that Tidings makes.
+pub const LOBBY: &str = "00000000-0000-7000-8000-000000000001";
 
 impl Contender {
     /// As it stands in the tables.
@@ -28,16 +36,35 @@ impl Contender {
         match self {
             Self::Tidings => "Tidings",
             Self::AsyncGraphql => "async-graphql-axum as it comes",
+            Self::GraphqlWs => "graphql-ws on Node",
             Self::Raw => "axum, raw broadcast",
+            Self::Ws => "ws on Node, raw broadcast",
+            Self::Mosquitto => "Mosquitto, MQTT",
             Self::Floor => "the floor: write(2) alone",
         }
     }
 
     pub const fn talk(self) -> Talk {
         match self {
-            Self::Tidings => Talk::Graphql,
-            Self::AsyncGraphql => Talk::UnorderedGraphql,
-            Self::Raw | Self::Floor => Talk::Text,
+            Self::Tidings => Talk::Graphql { ordered: true },
+            // Both execute the mutations of a socket side by side.
+            Self::AsyncGraphql | Self::GraphqlWs => Talk::Graphql { ordered: false },
+            Self::Raw | Self::Ws | Self::Floor => Talk::Text,
+            Self::Mosquitto => Talk::Mqtt,
+        }
+    }
+
+    /// Makes sure that it can be started.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn install(self) -> Result<(), String> {
+        match self {
+            Self::GraphqlWs | Self::Ws => node::install(),
+            Self::Mosquitto => mosquitto::find()
+                .map(drop)
+                .ok_or_else(|| "mosquitto is not installed".to_owned()),
+            Self::Tidings | Self::AsyncGraphql | Self::Raw | Self::Floor => Ok(()),
         }
     }
 
@@ -45,7 +72,10 @@ impl Contender {
         match self {
             Self::Tidings => Server::tidings(core),
             Self::AsyncGraphql => Server::peer(Peer::AsyncGraphql, core),
+            Self::GraphqlWs => Server::node("graphql-ws.mjs", core),
             Self::Raw => Server::peer(Peer::Raw, core),
+            Self::Ws => Server::node("ws.mjs", core),
+            Self::Mosquitto => mosquitto::start(core),
             Self::Floor => Server::peer(Peer::Floor, core),
         }
     }
@@ -59,5 +89,6 @@ pub fn follow(room_id: &str) -> Follows {
     Follows {
         document,
         variables: json!({ "roomId": room_id }),
+        topic: room_id.to_owned(),
     }
 }

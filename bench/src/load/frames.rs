@@ -1,4 +1,4 @@
-//! Frames as the bench's client meets them: WebSocket (RFC 6455), parsed from whatever pieces a socket
+//! Frames as the bench's client meets them: WebSocket (RFC 6455) and MQTT 3.1.1, parsed from whatever pieces a socket
 //! yields, without an allocation for each message. Extensions and fragments are not expected and are errors.
 
 use anyhow::bail;
@@ -15,7 +15,7 @@ const MASK: [u8; 4] = [0x5a, 0xa5, 0x3c, 0xc3];
 /// A whole frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// The opcode.
+    /// The opcode of a WebSocket frame, the packet type of an MQTT packet.
     pub kind: u8,
     mask: Option<[u8; 4]>,
     pub payload: &'a [u8],
@@ -69,6 +69,13 @@ impl Frames {
     pub const fn of_websocket() -> Self {
         Self {
             parse: websocket_head,
+            begun: Vec::new(),
+        }
+    }
+
+    pub const fn of_mqtt() -> Self {
+        Self {
+            parse: mqtt_head,
             begun: Vec::new(),
         }
     }
@@ -146,6 +153,28 @@ fn websocket_head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     }))
 }
 
+fn mqtt_head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
+    let Some((first, rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
+    let mut payload_bytes = 0;
+    for (n, byte) in rest.iter().take(4).enumerate() {
+        payload_bytes |= usize::from(byte & 0x7f) << (7 * n);
+        if byte & 0x80 == 0 {
+            return Ok(Some(Head {
+                kind: first >> 4,
+                mask: None,
+                head_bytes: 2 + n,
+                payload_bytes,
+            }));
+        }
+    }
+    if rest.len() >= 4 {
+        bail!("a remaining length of more than four bytes");
+    }
+    Ok(None)
+}
+
 /// Appends a masked frame, as clients must send them.
 pub fn push_client_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     push_head(out, opcode, 0x80, payload.len());
@@ -175,6 +204,22 @@ fn push_head(out: &mut Vec<u8>, opcode: u8, masked: u8, bytes: usize) {
             out.extend_from_slice(&(bytes as u64).to_be_bytes());
         }
     }
+}
+
+/// Appends an MQTT packet: its first byte, the length of the rest, the rest.
+pub fn push_mqtt_packet(out: &mut Vec<u8>, first: u8, rest: &[&[u8]]) {
+    out.push(first);
+    let mut bytes: usize = rest.iter().map(|part| part.len()).sum();
+    loop {
+        let low = (bytes & 0x7f) as u8;
+        bytes >>= 7;
+        if bytes == 0 {
+            out.push(low);
+            break;
+        }
+        out.push(low | 0x80);
+    }
+    rest.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 #[cfg(test)]
@@ -215,6 +260,24 @@ mod tests {
     }
 
     #[test]
+    fn packets_are_the_same_however_the_bytes_arrive() {
+        let mut bytes = Vec::new();
+        let mut sent = Vec::new();
+        for length in [0, 127, 128, 16_383, 16_384, 2_097_152] {
+            let payload = vec![7; length];
+            let from = bytes.len();
+            push_mqtt_packet(&mut bytes, 0x30, &[&payload]);
+            sent.push((3, payload, bytes.len() - from));
+        }
+        for piece in [1, 5, 4096, bytes.len()] {
+            assert!(
+                cut(Frames::of_mqtt(), &bytes, piece) == sent,
+                "in pieces of {piece}"
+            );
+        }
+    }
+
+    #[test]
     fn headers_are_as_the_specifications_have_them() {
         assert_eq!(server_frame(b"Hi"), b"\x81\x02Hi");
         assert_eq!(server_frame(&[0; 126])[..4], [0x81, 126, 0, 126]);
@@ -225,6 +288,9 @@ mod tests {
             masked,
             [0x81, 0x82, 0x5a, 0xa5, 0x3c, 0xc3, b'H' ^ 0x5a, b'i' ^ 0xa5]
         );
+        let mut packet = Vec::new();
+        push_mqtt_packet(&mut packet, 0x30, &[&[0; 321]]);
+        assert_eq!(packet[..3], [0x30, 193, 2]);
     }
 
     #[test]
@@ -234,6 +300,10 @@ mod tests {
         assert!(
             refused(Frames::of_websocket(), b"\xc1\x02Hi"),
             "a compressed frame"
+        );
+        assert!(
+            refused(Frames::of_mqtt(), b"\x30\x80\x80\x80\x80\x01"),
+            "too long"
         );
     }
 }

@@ -1,0 +1,15 @@
+//! The load generator: whoever publishes and listens, on one thread with one epoll.
+//!
+//! It knows how each kind of server is spoken to, and nothing of who they are or what is measured.
+
+mod client;
+mod crowd;
+pub mod frames;
+mod ledger;
+mod mark;
+mod mqtt;
+mod stamp;
+mod talk;
+
+pub use crowd::Crowd;
+pub use talk::{Follows, Role, Talk};
