@@ -1,8 +1,5 @@
 //! Why the server closes a socket. The code decides whether a client comes back: see the table in `docs/protocol.md`.
 
-use super::MESSAGE_BYTES_MAX;
-use super::reader::Fault;
-
 /// A close code and a fixed phrase. Never 1000, which clients retry without limit or pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Close {
@@ -77,19 +74,6 @@ impl Close {
             end -= 1;
         }
         &self.reason[..end]
-    }
-}
-
-impl From<Fault> for Close {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::NotUtf8 => Self::NOT_UTF8,
-            Fault::TooLarge {
-                bytes_max: MESSAGE_BYTES_MAX,
-            } => Self::TOO_LARGE,
-            Fault::TooLarge { .. } => Self::TOO_LARGE_BEFORE_INIT,
-            _ => Self::BROKEN_FRAME,
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The rules of the wire that a client can break.
 
-/// A rule that was broken; `Close::from` says how the client is told. The connection cannot go on: where the next frame
-/// begins is no longer known, or not trusted.
+/// A rule that was broken. The connection cannot go on: where the next frame begins is no longer known, or not trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum Fault {
     /// A reserved bit is set, and no extension was agreed on (section 5.2).
@@ -33,4 +32,25 @@ pub(in super::super) enum Fault {
         /// The limit that held.
         bytes_max: usize,
     },
+}
+
+impl Fault {
+    /// The code that the connection is to be closed with (section 7.4.1).
+    pub(in super::super) const fn close_code(self) -> u16 {
+        match self {
+            Self::NotUtf8 => 1007,
+            Self::TooLarge { .. } => 1009,
+            Self::ReservedBits
+            | Self::ReservedOpcode(_)
+            | Self::NotMasked
+            | Self::FragmentedControl
+            | Self::LongControl
+            | Self::LengthNotMinimal
+            | Self::LengthTopBit
+            | Self::LoneContinuation
+            | Self::Interleaved
+            | Self::HalfCloseCode
+            | Self::CloseCode(_) => 1002,
+        }
+    }
 }

@@ -11,7 +11,7 @@ mod text;
 
 use super::frames::*;
 use super::{Fault, Incoming, Reader};
-use crate::transport::ws::{Close, MESSAGE_BYTES_MAX};
+use crate::transport::ws::MESSAGE_BYTES_MAX;
 
 /// Everything that is said in these bytes, and the fault that ends it.
 fn read_with(reader: &mut Reader, mut bytes: &[u8]) -> (Vec<Incoming>, Option<Fault>) {
@@ -47,5 +47,5 @@ fn assert_refused(bytes: &[u8], fault: Fault, code: u16) {
         (Vec::new(), None),
         "refused too early"
     );
-    assert_eq!(Close::from(fault).code, code);
+    assert_eq!(fault.close_code(), code);
 }
