@@ -180,6 +180,11 @@ async fn the_newest_of_many_pings_is_answered() {
     }
 }
 
+/// A frame whose length takes more bytes than it should.
+fn long_form(code: u8, length: &[u8]) -> Vec<u8> {
+    [&[FINAL | TEXT, MASKED | code], length, &KEY, b"{}"].concat()
+}
+
 /// Bytes that break a rule, and the code that the server closes with.
 fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
     let start = frame(TEXT, "{");
@@ -191,6 +196,17 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("5.2 RSV3", frame(FINAL | 0x10 | TEXT, "{}"), 1002),
         ("5.2 reserved data opcode", frame(FINAL | 0x3, ""), 1002),
         ("5.2 reserved control opcode", frame(FINAL | 0xB, ""), 1002),
+        ("5.2 length not minimal", long_form(126, &[0, 2]), 1002),
+        (
+            "5.2 length not minimal in 64 bits",
+            long_form(127, &[0, 0, 0, 0, 0, 0, 0xFF, 0xFF]),
+            1002,
+        ),
+        (
+            "5.2 top bit of a length",
+            long_form(127, &[0x80, 0, 0, 0, 0, 0, 0, 0]),
+            1002,
+        ),
         (
             "5.4 continues nothing",
             frame(FINAL | CONTINUATION, "{}"),
@@ -281,6 +297,30 @@ async fn nothing_that_follows_a_broken_rule_is_done() {
     for (rule, bytes, code) in broken() {
         let mut client = Raw::known().await;
         client.send(&[bytes, after.clone()].concat()).await;
+        assert_eq!(client.end_code().await, code, "{rule}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_rule_is_told_before_the_rest_of_its_frame_has_come() {
+    let half = |first, payload: &[u8]| frame(first, payload)[..payload.len()].to_vec();
+    for (rule, bytes, code) in [
+        ("not masked", vec![FINAL | TEXT, 5], 1002),
+        (
+            "a reserved bit",
+            vec![FINAL | 0x40 | TEXT, MASKED | 5],
+            1002,
+        ),
+        ("a long ping", vec![FINAL | PING, MASKED | 126], 1002),
+        ("continues nothing", header(CONTINUATION, 5), 1002),
+        (
+            "not UTF-8",
+            half(FINAL | TEXT, b"\xff and more than what the header takes"),
+            1007,
+        ),
+    ] {
+        let mut client = Raw::known().await;
+        client.send(&bytes).await;
         assert_eq!(client.end_code().await, code, "{rule}");
     }
 }
