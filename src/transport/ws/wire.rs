@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::Close;
-use super::reader::{Incoming, Reader};
+use super::reader::{Fault, Incoming, Reader};
 use crate::hub::{Flush, Header, Outbox};
 
 /// What happened on the wire.
@@ -188,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             match next {
                 Ok(Some(incoming)) => return Poll::Ready(self.incoming(incoming)),
                 Ok(None) => {}
-                Err(fault) => return Poll::Ready(Event::Broken(fault.into())),
+                Err(fault) => return Poll::Ready(Event::Broken(broken(fault))),
             }
             if !ready!(self.poll_more(cx)) {
                 return Poll::Ready(Event::Lost);
@@ -228,6 +228,17 @@ impl<S> Drop for Wire<S> {
     /// Workers must not hold on to a socket that is over.
     fn drop(&mut self) {
         self.outbox.close();
+    }
+}
+
+fn broken(fault: Fault) -> Close {
+    match (fault.close_code(), fault) {
+        (1009, Fault::TooLarge { bytes_max }) if bytes_max < super::MESSAGE_BYTES_MAX => {
+            Close::TOO_LARGE_BEFORE_INIT
+        }
+        (1009, _) => Close::TOO_LARGE,
+        (1007, _) => Close::NOT_UTF8,
+        _ => Close::BROKEN_FRAME,
     }
 }
 
