@@ -133,6 +133,10 @@ impl Inliner<'_> {
         let Some(of) = of.filter(|of| !self.shape.applies(of, on)) else {
             return self.inline(on, set, out);
         };
+        // One that holds of none is found within a condition that was dropped: the validator would refuse it there.
+        if !self.overlap(of, on) {
+            return Ok(());
+        }
         let mut items = Vec::new();
         self.inline(of, set, &mut items)?;
         let condition = TypeCondition {
@@ -148,6 +152,14 @@ impl Inliner<'_> {
             ))));
         }
         Ok(())
+    }
+
+    /// Whether an object can be of both types.
+    fn overlap(&self, one: &str, other: &str) -> bool {
+        match self.shape.possible(one) {
+            Some(objects) => objects.iter().any(|it| self.shape.applies(other, it)),
+            None => self.shape.applies(other, one),
+        }
     }
 
     fn field(&mut self, on: &str, field: &Field) -> Result<Field, Refusal> {

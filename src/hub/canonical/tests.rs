@@ -411,6 +411,20 @@ fn fragments_piled_up_within_fragments_are_refused() {
 }
 
 #[test]
+fn a_fragment_that_can_apply_to_nothing_is_left_out() {
+    // Valid as it is written: there are objects of each two types that are next to one another.
+    let text =
+        "subscription { events { ... on Sent { ... on Event { ... on Left { at } cursor } } } }";
+    let shared = shared_with(text, json!({})).unwrap();
+    let spread = format!("{:?}", shared.prepared.document);
+    assert!(
+        spread.contains("Sent") && !spread.contains("Left"),
+        "{spread}"
+    );
+    assert!(!shared.per_viewer);
+}
+
+#[test]
 fn what_is_executed_for_all_has_the_same_text() {
     let shape = Shape::read(SDL).unwrap();
     let text = "subscription($r: ID!, $u: Boolean, $no: Boolean!) { sent(roomId: $r) {
