@@ -37,8 +37,8 @@ struct Slot {
 }
 
 impl Feed {
-    /// One item, then the end.
-    fn once(item: Item) -> Self {
+    /// One item, then the end: for an execution that nobody shares.
+    pub fn once(item: Item) -> Self {
         let feed = Self::default();
         feed.put(item);
         feed.lock().last = true;

@@ -3,14 +3,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use async_graphql::parser::parse_schema;
-use async_graphql::parser::types::{BaseType, FieldDefinition, TypeKind, TypeSystemDefinition};
-use async_graphql::{EmptyMutation, EmptySubscription, Object, Positioned, Schema};
+use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
 use futures_util::FutureExt;
 use serde_json::json;
 
 use super::super::event::RoomEventIsEvent;
-use super::super::{Event, Message, sdl};
+use super::super::{Event, Message};
+use super::types::{Types, named};
 use super::world::World;
 use crate::hub::Item;
 use crate::model::{Cursor, Resync, RoomId, Seq};
@@ -89,45 +88,6 @@ async fn everything() -> (World, Shown) {
     (world, shown)
 }
 
-/// Fields of objects and interfaces, and the objects behind each interface.
-struct Types {
-    fields: HashMap<String, Vec<FieldDefinition>>,
-    behind: HashMap<String, Vec<String>>,
-}
-
-fn types() -> Types {
-    let (mut fields, mut behind) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
-    let plain =
-        |fields: Vec<Positioned<FieldDefinition>>| fields.into_iter().map(|it| it.node).collect();
-    for definition in parse_schema(sdl()).unwrap().definitions {
-        let TypeSystemDefinition::Type(ty) = definition else {
-            continue;
-        };
-        let name = ty.node.name.node.to_string();
-        match ty.node.kind {
-            TypeKind::Object(object) => {
-                for interface in &object.implements {
-                    let objects = behind.entry(interface.node.to_string()).or_default();
-                    objects.push(name.clone());
-                }
-                fields.insert(name, plain(object.fields));
-            }
-            TypeKind::Interface(interface) => {
-                fields.insert(name, plain(interface.fields));
-            }
-            _ => {}
-        }
-    }
-    Types { fields, behind }
-}
-
-fn named(ty: &async_graphql::parser::types::Type) -> String {
-    match &ty.base {
-        BaseType::Named(name) => name.to_string(),
-        BaseType::List(item) => named(item),
-    }
-}
-
 /// For each object reachable under a subscription, the shortest selection that leads there, with `@` in its place.
 fn ways(types: &Types) -> HashMap<String, String> {
     let mut ways = HashMap::new();
@@ -135,7 +95,7 @@ fn ways(types: &Types) -> HashMap<String, String> {
         .iter()
         .map(|it| {
             (
-                named(&it.ty.node),
+                named(&it.ty.node).to_owned(),
                 format!("{{ {} {{ @ }} }}", it.name.node),
             )
         })
@@ -153,7 +113,7 @@ fn ways(types: &Types) -> HashMap<String, String> {
             continue;
         }
         for field in &types.fields[&ty] {
-            let target = named(&field.ty.node);
+            let target = named(&field.ty.node).to_owned();
             let marked = !field.directives.is_empty();
             if types.fields.contains_key(&target) && !marked {
                 let way = way.replace('@', &format!("{} {{ @ }}", field.name.node));
@@ -168,14 +128,14 @@ fn ways(types: &Types) -> HashMap<String, String> {
 #[tokio::test]
 async fn without_a_viewer_what_is_marked_fails_and_nothing_else() {
     let (_world, shown) = everything().await;
-    let types = types();
+    let types = Types::read();
     let ways = ways(&types);
     assert!(ways.len() >= 20, "{ways:#?}");
     let mut marks = 0;
     for (ty, way) in &ways {
         for field in &types.fields[ty] {
             let name = &field.name.node;
-            let leaf = match types.fields.contains_key(&named(&field.ty.node)) {
+            let leaf = match types.is_composite(named(&field.ty.node)) {
                 true => format!("{name} {{ __typename }}"),
                 false => name.to_string(),
             };

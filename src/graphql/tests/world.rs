@@ -81,7 +81,7 @@ impl World {
         self.deps.store.epochs().cursor(head)
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         who: Option<&str>,
         query: &str,
