@@ -3,6 +3,7 @@
 
 mod client;
 mod order;
+mod raw;
 mod rfc6455;
 mod stage;
 mod time;

@@ -2,96 +2,10 @@
 //! rule by itself is tested beside `reader`.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::client::World;
+use super::raw::{Raw, quiet_world};
 use crate::transport::ws::reader::frames::*;
-use crate::transport::ws::{INIT_BYTES_MAX, MESSAGE_BYTES_MAX, SUBPROTOCOL};
-
-/// A client without a library.
-struct Raw {
-    stream: TcpStream,
-    heard: Vec<u8>,
-}
-
-impl Raw {
-    /// An open socket on which nothing has been said.
-    async fn open(world: &World) -> Self {
-        let mut stream = TcpStream::connect(world.listen().await).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let handshake = format!(
-            "GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
-        );
-        stream.write_all(handshake.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101 "));
-        let heard = Vec::new();
-        Self { stream, heard }
-    }
-
-    /// An open socket whose client is known.
-    async fn known() -> Self {
-        let mut client = Self::open(&World::new()).await;
-        let init = r#"{"type":"connection_init","payload":{"token":"ada"}}"#;
-        client.send(&frame(FINAL | TEXT, init)).await;
-        assert!(client.text().await.contains("connection_ack"));
-        client
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
-    }
-
-    /// The server's next frame: its first byte and its payload. Nothing once the server has ended the connection.
-    async fn hear(&mut self) -> Option<(u8, Vec<u8>)> {
-        loop {
-            if let Some((header_bytes, payload_bytes)) = self.frame_heard()
-                && self.heard.len() >= header_bytes + payload_bytes
-            {
-                let first = self.heard[0];
-                let payload = self.heard[header_bytes..header_bytes + payload_bytes].to_vec();
-                self.heard.drain(..header_bytes + payload_bytes);
-                return Some((first, payload));
-            }
-            if self.stream.read_buf(&mut self.heard).await.unwrap() == 0 {
-                assert!(self.heard.is_empty(), "the last frame is not whole");
-                return None;
-            }
-        }
-    }
-
-    fn frame_heard(&self) -> Option<(usize, usize)> {
-        match self.heard[..] {
-            [_, 126, high, low, ..] => Some((4, u16::from_be_bytes([high, low]).into())),
-            [_, short @ 0..126, ..] => Some((2, short.into())),
-            _ => None,
-        }
-    }
-
-    async fn text(&mut self) -> String {
-        let (first, payload) = self.hear().await.unwrap();
-        assert_eq!(first, FINAL | TEXT);
-        String::from_utf8(payload).unwrap()
-    }
-
-    /// The payload of the close frame that comes next and is the last thing to come.
-    async fn end(&mut self) -> Vec<u8> {
-        let (first, payload) = self.hear().await.unwrap();
-        assert_eq!(first, FINAL | CLOSE);
-        assert_eq!(self.hear().await, None);
-        payload
-    }
-
-    async fn end_code(&mut self) -> u16 {
-        let payload = self.end().await;
-        u16::from_be_bytes([payload[0], payload[1]])
-    }
-}
+use crate::transport::ws::{INIT_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// A message that is answered with its own payload, and the answer.
 fn say(what: &str) -> (String, String) {
@@ -327,7 +241,7 @@ async fn a_broken_rule_is_told_before_the_rest_of_its_frame_has_come() {
 
 #[tokio::test]
 async fn a_header_alone_is_too_large_before_init() {
-    let mut client = Raw::open(&World::new()).await;
+    let mut client = Raw::open(&quiet_world()).await;
     client.send(&header(FINAL | TEXT, INIT_BYTES_MAX + 1)).await;
     assert_eq!(
         client.end().await,
@@ -378,7 +292,7 @@ async fn what_comes_after_a_close_frame_is_not_looked_at() {
 #[tokio::test]
 async fn a_client_that_goes_away_within_a_frame_is_let_go() {
     for part in [1, 5, 10] {
-        let world = World::new();
+        let world = quiet_world();
         let mut client = Raw::open(&world).await;
         client.send(&frame(FINAL | TEXT, "Hello")[..part]).await;
         client.stream.shutdown().await.unwrap();
