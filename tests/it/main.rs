@@ -10,4 +10,5 @@ mod logs;
 mod process;
 mod refusals;
 mod stopping;
+mod stress;
 mod walls;

@@ -4,10 +4,12 @@
 mod output;
 mod server;
 mod socket;
+mod wire;
 
 pub(crate) use output::{refused, run};
 pub(crate) use server::{Plan, TestServer, get, hs256, now_secs};
 pub(crate) use socket::{Socket, message};
+pub(crate) use wire::{Heard, Wire};
 
 /// The seed of a test's random choices, printed so that a failure can be had again: `TIDINGS_TEST_SEED`.
 pub(crate) fn seed() -> u64 {
