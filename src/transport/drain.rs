@@ -55,6 +55,8 @@ impl Drain {
     /// Runs a socket. The server waits for it; once the grace period is over it is dropped where it stands.
     pub fn spawn(&self, socket: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let over = self.over.clone();
+        // Each future around it would keep room for it once more.
+        let socket = Box::pin(socket);
         self.sockets.spawn(async move {
             over.run_until_cancelled(socket).await;
         })

@@ -87,8 +87,8 @@ impl<A: Api> Socket<A> {
     }
 
     /// Serves the socket to its end.
-    pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut wire: Wire<S>) {
-        let end = self.run(&mut wire).await;
+    pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) {
+        let end = self.run(wire).await;
         tracing::debug!(?end, "socket ended");
         self.protocol.close();
         // The subscriptions first: nothing more is queued for a socket that is closing.

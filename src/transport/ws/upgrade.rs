@@ -8,6 +8,7 @@ use axum::http::header::{SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -88,17 +89,14 @@ impl<A: Api> Endpoint<A> {
             let Ok(upgraded) = upgrade.await else { return };
             match upgraded.downcast::<TokioIo<Conn>>() {
                 Ok(parts) => {
-                    // Without hyper's own buffer, which would live as long as the socket.
-                    let early = parts.read_buf;
-                    let conn = Arc::new(bounded(parts.io.into_inner()));
-                    let sink = Arc::new(TcpSink(conn.clone()));
-                    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, sink);
-                    serve(endpoint, token, &chosen, (SharedConn(conn), early), outbox).await;
+                    let (io, early, outbox) = over_tcp(parts);
+                    serve(endpoint, token, chosen, io, early, outbox).await;
                 }
                 Err(upgraded) => {
-                    let io = (TokioIo::new(upgraded), Bytes::new());
-                    let outbox = Outbox::new(Outbox::BUDGET_BYTES);
-                    Box::pin(serve(endpoint, token, &chosen, io, outbox)).await;
+                    let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
+                    let io = TokioIo::new(upgraded);
+                    // Boxed: no socket should keep room for what it is not.
+                    Box::pin(serve(endpoint, token, chosen, io, Bytes::new(), outbox)).await;
                 }
             }
         });
@@ -106,17 +104,25 @@ impl<A: Api> Endpoint<A> {
     }
 }
 
+/// Without hyper's own buffer, which would live as long as the socket.
+fn over_tcp(parts: Parts<TokioIo<Conn>>) -> (SharedConn, Bytes, Arc<Outbox>) {
+    let conn = Arc::new(bounded(parts.io.into_inner()));
+    let sink = Arc::new(TcpSink(conn.clone()));
+    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, sink);
+    (SharedConn(conn), parts.read_buf, Arc::new(outbox))
+}
+
 async fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin>(
     endpoint: Arc<Endpoint<A>>,
     token: Option<String>,
-    chosen: &Subprotocol,
-    (io, early): (S, Bytes),
-    outbox: Outbox,
+    chosen: Subprotocol,
+    io: S,
+    early: Bytes,
+    outbox: Arc<Outbox>,
 ) {
-    let outbox = Arc::new(outbox);
-    let wire = Wire::new(io, early, INIT_BYTES_MAX, outbox.clone());
+    let mut wire = Wire::new(io, early, INIT_BYTES_MAX, outbox.clone());
     match chosen {
-        Subprotocol::Spoken => Socket::new(endpoint, token, outbox).serve(wire).await,
+        Subprotocol::Spoken => Socket::new(endpoint, token, outbox).serve(&mut wire).await,
         Subprotocol::Foreign(_) => wire.close(Close::SUBPROTOCOL, false).await,
     }
 }

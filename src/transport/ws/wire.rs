@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Sends a close frame behind what was begun - behind everything that waits, where `everything` is asked for - and ends
     /// the socket in such a way that the peer gets to read it.
-    pub(super) async fn close(self, close: Close, everything: bool) {
+    pub(super) async fn close(&mut self, close: Close, everything: bool) {
         let reason = close.reason_cut().as_bytes();
         let mut left = self.outbox.finish(text_header, everything);
         left.extend_from_slice(header(CLOSE, 2 + reason.len()).as_slice());
@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Answers the peer's close frame and ends the socket.
-    pub(super) async fn close_back(self) {
+    pub(super) async fn close_back(&mut self) {
         let mut left = self.outbox.finish(text_header, false);
         let code = self.close_code.map(u16::to_be_bytes);
         let code = code.as_ref().map_or(&[][..], |code| code);
@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Writes what is left, says that no more comes and reads until the peer has said so too: a socket that is closed with
     /// bytes unread is reset, and a reset takes the close frame away from the peer.
-    async fn farewell(mut self, left: Vec<u8>) {
+    async fn farewell(&mut self, left: Vec<u8>) {
         let mut waste = [0; 1024];
         let farewell = async {
             self.io.write_all(&left).await?;

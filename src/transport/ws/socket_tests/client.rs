@@ -64,9 +64,10 @@ impl World {
     pub(super) async fn pipe(&self, bytes: usize) -> Client<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
         let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
-        let socket = Socket::new(self.endpoint.clone(), None, outbox.clone());
-        let wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
-        self.drain.spawn(socket.serve(wire));
+        let mut socket = Socket::new(self.endpoint.clone(), None, outbox.clone());
+        let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
+        self.drain
+            .spawn(async move { socket.serve(&mut wire).await });
         // A client that takes no more off the pipe than it is about to look at.
         let config = WebSocketConfig::default().read_buffer_size(1024);
         Client(WebSocketStream::from_raw_socket(near, Role::Client, Some(config)).await)

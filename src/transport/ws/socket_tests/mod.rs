@@ -5,6 +5,7 @@ mod client;
 mod order;
 mod raw;
 mod rfc6455;
+mod size;
 mod stage;
 mod time;
 mod wire;

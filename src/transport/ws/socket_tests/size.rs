@@ -1,0 +1,23 @@
+//! What an idle socket holds: there are thousands of them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::client::World;
+use crate::hub::Outbox;
+use crate::transport::ws::INIT_BYTES_MAX;
+use crate::transport::ws::socket::Socket;
+use crate::transport::ws::wire::Wire;
+
+#[tokio::test]
+async fn a_sockets_task_takes_less_than_two_kilobytes() {
+    let world = World::new();
+    let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
+    let mut socket = Socket::new(world.endpoint.clone(), None, outbox.clone());
+    let (_near, far) = tokio::io::duplex(64);
+    let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
+    let task = async move { socket.serve(&mut wire).await };
+    let bytes = size_of_val(&task);
+    assert!(bytes < 2_000, "{bytes} bytes");
+}
