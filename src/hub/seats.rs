@@ -5,15 +5,21 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::line::{Line, Sub};
+use super::outbox::Outbox;
 use super::roster::{Roster, SeatId};
 use crate::model::{Access, RoomId, Seq, UserId};
 
-/// A live subscription.
+/// A live subscription. What each delivery looks at lies together: with thousands of them, memory that is not in the
+/// processor's cache is what a delivery waits for most.
 pub(super) struct Seat {
     pub(super) line: Arc<Line>,
     pub(super) sub: Arc<Sub>,
+    /// Its connection's number.
+    pub(super) line_id: u64,
+    /// Its connection's queue.
+    pub(super) outbox: Arc<Outbox>,
     /// What it follows as of the last event that its worker has walked, or as of `from` if that is later.
-    pub(super) access: Access,
+    pub(super) access: Box<Access>,
     /// It has everything up to here from its catch-up.
     pub(super) from: Seq,
     /// The last event that was weighed for it alone rather than with its room.

@@ -231,7 +231,7 @@ impl Worker {
             Some(missed) => Seq(missed.0.saturating_sub(1)),
             None => reached.max(seat.from),
         };
-        self.catch_up(&seat.line, seat.sub, place, seat.access, must_reach);
+        self.catch_up(&seat.line, seat.sub, place, *seat.access, must_reach);
     }
 
     /// Takes all seats of a connection away, which got over its budget with the event at `over`.

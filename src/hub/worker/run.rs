@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::super::Item;
 use super::super::cache::AsOf;
-use super::super::line::Line;
 use super::super::operation::Rendered;
 use super::super::outbox::Live;
 use super::super::roster::SeatId;
@@ -86,7 +85,7 @@ impl Worker {
                     continue;
                 }
                 match rendered.get_or_insert_with(|| group.operation.render(&item, as_of)) {
-                    Rendered::Now(_) => self.run.due.push((seat.line.id, payload, *id)),
+                    Rendered::Now(_) => self.run.due.push((seat.line_id, payload, *id)),
                     Rendered::Later => {
                         seat.miss(seq);
                         self.leaving.push(*id);
@@ -103,16 +102,18 @@ impl Worker {
     fn write_all(&mut self) {
         let (_, slots) = self.seats.rostered();
         for dues in self.run.due.chunk_by(|(one, ..), (other, ..)| one == other) {
-            let Some(line) = dues.first().and_then(|(_, _, id)| line_of(slots, *id)) else {
+            let Some(seat) = dues.first().and_then(|(_, _, id)| seat_of(slots, *id)) else {
                 continue;
             };
             let mut taken = 0;
-            if !line.stalled.load(Ordering::Relaxed) {
+            // Mostly nobody is, and then the line itself need not be looked at.
+            if self.stalled.is_empty() || !seat.line.stalled.load(Ordering::Relaxed) {
                 let live = |at: usize| live(slots, &self.run.payloads, &dues[at]);
-                let delivered = line.outbox.deliver(dues.len(), live);
+                let delivered = seat.outbox.deliver(dues.len(), live);
                 taken = delivered.taken;
                 if delivered.over {
-                    stall(&mut self.stalled, line, self.run.seq(&dues[taken - 1]));
+                    let over = self.run.seq(&dues[taken - 1]);
+                    stall(&mut self.stalled, &seat.line, over);
                 }
             }
             for due in &dues[taken..] {
@@ -124,17 +125,15 @@ impl Worker {
     }
 }
 
-fn line_of(slots: &[Option<Seat>], id: SeatId) -> Option<&Arc<Line>> {
-    let seat = slots.get(id as usize).and_then(Option::as_ref);
-    seat.map(|seat| &seat.line)
+fn seat_of(slots: &[Option<Seat>], id: SeatId) -> Option<&Seat> {
+    slots.get(id as usize).and_then(Option::as_ref)
 }
 
 fn live<'a>(slots: &'a [Option<Seat>], payloads: &'a [(Seq, Bytes)], due: &Due) -> Live<'a> {
     static NOTHING: Bytes = Bytes::new();
     static ENDED: AtomicBool = AtomicBool::new(true);
     let (_, payload, id) = *due;
-    let seat = slots.get(id as usize).and_then(Option::as_ref);
-    match (seat, payloads.get(payload as usize)) {
+    match (seat_of(slots, id), payloads.get(payload as usize)) {
         (Some(seat), Some((_, payload))) => Live {
             prefix: &seat.sub.prefix,
             payload,

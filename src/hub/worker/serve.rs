@@ -85,7 +85,9 @@ impl Worker {
         self.seats.add(Seat {
             line: line.clone(),
             sub,
-            access,
+            line_id: line.id,
+            outbox: line.outbox.clone(),
+            access: Box::new(access),
             from,
             decided: Seq::ZERO,
             missed: None,

@@ -107,8 +107,7 @@ impl<A: Api> Endpoint<A> {
 /// Without hyper's own buffer, which would live as long as the socket.
 fn over_tcp(parts: Parts<TokioIo<Conn>>) -> (SharedConn, Bytes, Arc<Outbox>) {
     let conn = Arc::new(bounded(parts.io.into_inner()));
-    let sink = Arc::new(TcpSink(conn.clone()));
-    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, sink);
+    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, conn.clone());
     (SharedConn(conn), parts.read_buf, Arc::new(outbox))
 }
 
@@ -127,16 +126,15 @@ async fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The half of a TCP connection that workers write to.
-struct TcpSink(Arc<Conn>);
-
-impl Sink for TcpSink {
+impl Sink for Conn {
     fn header(&self, bytes: usize) -> Header {
         text_header(bytes)
     }
 
+    /// Past tokio: what it knows of the socket is a cache line further away, and its task finds out by itself when the socket
+    /// takes no more.
     fn try_write(&self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.tcp().try_write(bytes)
+        SockRef::from(self.tcp()).send(bytes)
     }
 }
 
