@@ -81,14 +81,26 @@ impl Contender {
     }
 }
 
-/// Each message of a room, as it is sent.
-pub fn follow(room_id: &str) -> Follows {
-    let document = format!(
-        "subscription Room($roomId: ID!) {{ messageSent(roomId: $roomId) {{ {MESSAGE} }} }}"
-    );
+/// Each message of a room, as it is sent. Documents of another number are another operation whose answers are as long:
+/// only the name of a field differs.
+pub fn follow(room_id: &str, document: usize) -> Follows {
+    let selection = MESSAGE.replace("version", &format!("v{document:03}: version"));
     Follows {
-        document,
+        document: format!(
+            "subscription Room($roomId: ID!) {{ messageSent(roomId: $roomId) {{ {selection} }} }}"
+        ),
         variables: json!({ "roomId": room_id }),
+        topic: room_id.to_owned(),
+    }
+}
+
+/// The same of Tidings, with what came after a place first.
+pub fn follow_from(room_id: &str, after: Option<&str>) -> Follows {
+    Follows {
+        document: format!(
+            "subscription Room($roomId: ID!, $after: Cursor) {{ messageSent(roomId: $roomId, after: $after) {{ {MESSAGE} }} }}"
+        ),
+        variables: json!({ "roomId": room_id, "after": after }),
         topic: room_id.to_owned(),
     }
 }

@@ -6,11 +6,19 @@ mod contenders;
 mod fanout;
 mod load;
 mod machine;
+mod markdown;
+mod measure;
 mod one_commit;
 mod peers;
+mod record;
+mod report;
+mod resume;
+mod scaling;
 mod sends;
 mod server;
+mod slow;
 mod stats;
+mod traffic;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -27,6 +35,16 @@ enum Bench {
     Sends(sends::Options),
     /// What it costs to bring an event to many subscribers, beside peers and beside the least that it can cost.
     Fanout(fanout::Options),
+    /// How that grows with subscribers, rooms and distinct documents.
+    Scaling(scaling::Options),
+    /// Thousands of clients resume at once.
+    Resume(resume::Options),
+    /// Sockets that stop reading.
+    Slow(slow::Options),
+    /// Memory while traffic goes on for minutes.
+    Traffic(traffic::Options),
+    /// The tables and the chart of what has been measured.
+    Report(report::Options),
     /// Serve one of the peers (the benches start them themselves).
     Peer {
         /// Which.
@@ -39,6 +57,11 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().bench {
         Bench::Sends(options) => Runtime::new()?.block_on(sends::run(options)),
         Bench::Fanout(options) => fanout::run(&options),
+        Bench::Scaling(options) => scaling::run(&options),
+        Bench::Resume(options) => resume::run(&options),
+        Bench::Slow(options) => slow::run(&options),
+        Bench::Traffic(options) => traffic::run(&options),
+        Bench::Report(options) => report::run(&options),
         Bench::Peer { peer } => peers::serve(peer),
     }
 }

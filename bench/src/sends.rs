@@ -1,19 +1,24 @@
 //! Durable sends: closed-loop senders, each on its own WebSocket, each a GraphQL mutation that waits for its answer.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, http::HeaderValue};
 
-use crate::machine::cpu_of;
+use crate::contenders::LOBBY;
+use crate::machine::{Cores, cpu_of};
+use crate::markdown::{Table, figure};
 use crate::one_commit;
 use crate::peers::Peer;
+use crate::record::Record;
 use crate::server::{Server, token};
-use crate::stats::{Outcome, median};
+use crate::stats::{Outcome, Spread, distinct};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -29,57 +34,102 @@ pub struct Options {
     /// Bytes of each message body.
     #[arg(long, default_value_t = 100)]
     body_bytes: usize,
+    /// Where all single runs go.
+    #[arg(long, default_value = "target/bench/sends.json")]
+    json: PathBuf,
 }
 
+/// What one run came to.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Run {
+    senders: usize,
+    what: String,
+    round: usize,
+    acknowledged_per_sec: f64,
+    p50_millis: f64,
+    p99_millis: f64,
+    /// CPU of the server process for each send, where it is a process of its own.
+    cpu_micros: Option<f64>,
+}
+
+const SINGLE: &str = "one commit a send, SQLite alone";
+const GROUPED: &str = "Tidings, GraphQL over WebSocket";
+const PEER: &str = "async-graphql-axum as it comes, keeping nothing";
+
 const SEND: &str = "mutation Send($input: SendMessageInput!) { sendMessage(input: $input) { message { id cursor } duplicate } }";
-const LOBBY: &str = "00000000-0000-7000-8000-000000000001";
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let length = Duration::from_secs(options.secs);
     let body: Arc<str> = "x".repeat(options.body_bytes).into();
-    println!("| senders | | acknowledged/s | p50 ms | p99 ms | server CPU µs each | ratio |");
-    println!("|---|---|---|---|---|---|---|");
-    for senders in options.senders {
-        let (mut grouped, mut single, mut peer) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..options.rounds {
-            grouped.push(over_sockets(Server::tidings(None)?, senders, length, &body).await?);
-            let bare = Server::peer(Peer::AsyncGraphql, None)?;
-            peer.push(over_sockets(bare, senders, length, &body).await?);
+    let mut record = Record::begin(Cores::ANY, Vec::new())?;
+    for &senders in &options.senders {
+        for round in 0..options.rounds {
             let folder = tempfile::tempdir()?;
-            single.push(one_commit::run(folder.path(), senders, length, body.clone()).await?);
+            let single = one_commit::run(folder.path(), senders, length, body.clone()).await?;
+            let grouped =
+                over_sockets(Server::tidings(Cores::ANY.server)?, senders, length, &body).await?;
+            let bare = Server::peer(Peer::AsyncGraphql, Cores::ANY.server)?;
+            let bare = over_sockets(bare, senders, length, &body).await?;
+            for (what, outcome) in [(SINGLE, single), (GROUPED, grouped), (PEER, bare)] {
+                record.runs.push(Run::of(&outcome, senders, what, round));
+            }
+            record.write(&options.json)?;
         }
-        let ratio = rate(&grouped) / rate(&single);
-        row(senders, "one commit a send, SQLite alone", &single, 1.0);
-        row(senders, "Tidings, GraphQL over WebSocket", &grouped, ratio);
-        let what = "async-graphql-axum as it comes, keeping nothing";
-        row(senders, what, &peer, rate(&peer) / rate(&single));
     }
+    print!("{}", tables(&record));
     Ok(())
 }
 
-fn rate(runs: &[Outcome]) -> f64 {
-    median(runs.iter().map(Outcome::per_second).collect())
+impl Run {
+    fn of(outcome: &Outcome, senders: usize, what: &str, round: usize) -> Self {
+        Self {
+            senders,
+            what: what.to_owned(),
+            round,
+            acknowledged_per_sec: outcome.per_second(),
+            p50_millis: outcome.percentile_millis(0.5),
+            p99_millis: outcome.percentile_millis(0.99),
+            cpu_micros: outcome.cpu_micros_each(),
+        }
+    }
 }
 
-fn row(senders: usize, what: &str, runs: &[Outcome], ratio: f64) {
-    let of = |figure: &dyn Fn(&Outcome) -> f64| median(runs.iter().map(figure).collect());
-    let cpu = runs
-        .iter()
-        .filter_map(Outcome::cpu_micros_each)
-        .collect::<Vec<_>>();
-    let cpu = if cpu.is_empty() {
-        "-".to_owned()
-    } else {
-        format!("{:.0}", median(cpu))
-    };
-    let (p50, p99) = (
-        of(&|run| run.percentile_millis(0.5)),
-        of(&|run| run.percentile_millis(0.99)),
-    );
-    println!(
-        "| {senders} | {what} | {:.0} | {p50:.2} | {p99:.2} | {cpu} | {ratio:.1} |",
-        rate(runs)
-    );
+/// The table of a record, if there is one.
+pub fn report(json: &Path) -> anyhow::Result<Option<String>> {
+    Ok(Record::read(json)?.map(|record| tables(&record)))
+}
+
+fn tables(record: &Record<Run>) -> String {
+    let mut table = Table::new([
+        "",
+        "senders",
+        "acknowledged/s",
+        "least-most",
+        "p50 ms",
+        "p99 ms",
+        "server CPU, µs a send",
+        "against one commit a send",
+    ]);
+    for (senders, what) in distinct(&record.runs, |run| (run.senders, run.what.clone())) {
+        let of = |what: &str, value: fn(&Run) -> f64| {
+            let own = record.runs.iter();
+            let own = own.filter(|run| run.senders == senders && run.what == what);
+            own.map(value).collect::<Spread>()
+        };
+        let rate = of(&what, |run| run.acknowledged_per_sec);
+        let single = of(SINGLE, |run| run.acknowledged_per_sec);
+        table.push([
+            what.clone(),
+            senders.to_string(),
+            figure(rate.median),
+            format!("{}-{}", figure(rate.least), figure(rate.most)),
+            figure(of(&what, |run| run.p50_millis).median),
+            figure(of(&what, |run| run.p99_millis).median),
+            figure(of(&what, |run| run.cpu_micros.unwrap_or(f64::NAN)).median),
+            figure(rate.median / single.median),
+        ]);
+    }
+    format!("{}{table}\n", record.heading())
 }
 
 async fn over_sockets(

@@ -38,10 +38,6 @@ pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
     sorted.get(at).copied().unwrap_or_default()
 }
 
-pub fn median(values: Vec<f64>) -> f64 {
-    values.into_iter().collect::<Spread>().median
-}
-
 /// A figure over several runs. All NaN where there are none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
@@ -64,6 +60,20 @@ impl FromIterator<f64> for Spread {
     }
 }
 
+/// The values of some property, each once, in the order in which they come.
+pub fn distinct<'a, R: 'a, T: PartialEq>(
+    runs: impl IntoIterator<Item = &'a R>,
+    value: impl Fn(&R) -> T,
+) -> Vec<T> {
+    let mut values = Vec::new();
+    for value in runs.into_iter().map(value) {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +84,11 @@ mod tests {
         assert_eq!((spread.least, spread.median, spread.most), (1.0, 3.0, 9.0));
         let none: Spread = std::iter::empty().collect();
         assert!(none.median.is_nan());
+    }
+
+    #[test]
+    fn distinct_values_stay_in_order() {
+        assert_eq!(distinct(&[3, 1, 3, 2, 1], |n| *n), [3, 1, 2]);
     }
 
     #[test]

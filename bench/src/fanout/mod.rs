@@ -5,20 +5,25 @@
 //! message once and in order: a run in which one does not is an error and no figure. The servers take turns, round by
 //! round, so that what disturbs the machine disturbs them all.
 
+mod chart;
 mod run;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use run::{Load, Mode};
+use anyhow::Context;
+use clap::ValueEnum;
 
 use crate::contenders::Contender;
-use crate::machine::{Cores, pin};
+use crate::machine::{Cores, pin, raise_file_limit};
+use crate::record::Record;
+
+pub use run::{Load, Mode, Run, run as run_once};
 
 #[derive(clap::Args)]
 pub struct Options {
     /// Subscribers, one run for each.
-    #[arg(long, value_delimiter = ',', default_value = "500,5000")]
+    #[arg(long, value_delimiter = ',', default_value = "500,5000,9000")]
     subscribers: Vec<usize>,
     /// Runs of each, interleaved; medians are printed.
     #[arg(long, default_value_t = 5)]
@@ -36,7 +41,7 @@ pub struct Options {
     #[arg(long, default_value_t = 5)]
     secs: u64,
     /// Deliveries of each burst.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 500_000)]
     burst: usize,
     /// Bytes of every frame, header included.
     #[arg(long, default_value_t = 610)]
@@ -47,29 +52,21 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let cores = Cores::two()?;
-    if cores.server.is_none() {
-        println!(
-            "There is one core only: server and load generator share it, and neither is pinned.\n"
-        );
-    }
-    pin(cores.load)?;
     let everyone = if options.only.is_empty() {
-        <Contender as clap::ValueEnum>::value_variants()
+        Contender::value_variants()
     } else {
         &options.only
     };
-    let (mut there, mut missing) = (Vec::new(), String::new());
-    for contender in everyone {
-        match contender.install() {
-            Ok(()) => there.push(*contender),
-            Err(why) => missing += &format!("Missing: {}: {why}.\n", contender.title()),
-        }
-    }
-    let mut runs = Vec::new();
-    for &subscribers in &options.subscribers {
+    let (there, mut missing) = installed(everyone);
+    let subscribers = within(raise_file_limit()?, &options.subscribers, &mut missing);
+    let cores = Cores::two()?;
+    let mut record = Record::begin(cores, missing)?;
+    pin(cores.load)?;
+    for subscribers in subscribers {
         let load = Load {
             subscribers,
+            rooms: 1,
+            documents: 1,
             paced_per_sec: options.paced_per_sec,
             secs: options.secs,
             burst: options.burst,
@@ -78,18 +75,50 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         for round in 0..options.rounds {
             for n in 0..there.len() {
                 let contender = there[(n + round) % there.len()];
-                eprintln!(
+                let what = format!(
                     "{subscribers} subscribers, round {round}: {}",
                     contender.title()
                 );
-                runs.extend(run::run(contender, &load, &options.mode, round, cores)?);
+                eprintln!("{what}");
+                let runs = run_once(contender, &load, &options.mode, round, cores);
+                record.runs.extend(runs.context(what)?);
+                record.write(&options.json)?;
             }
         }
     }
-    if let Some(folder) = options.json.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(&options.json, serde_json::to_vec_pretty(&runs)?)?;
-    print!("{}{missing}", table::of(&runs));
+    print!("{}", table::of(&record));
     Ok(())
+}
+
+/// The tables of a record, if there is one.
+pub fn report(json: &Path) -> anyhow::Result<Option<String>> {
+    Ok(Record::read(json)?.map(|record| table::of(&record)))
+}
+
+/// The chart of a record, if there is one.
+pub fn chart(json: &Path) -> anyhow::Result<Option<String>> {
+    Ok(Record::read(json)?.map(|record| chart::of(&record)))
+}
+
+/// Those numbers of subscribers for which a process may open enough sockets.
+pub fn within(sockets: usize, subscribers: &[usize], missing: &mut Vec<String>) -> Vec<usize> {
+    let (within, beyond) = subscribers
+        .iter()
+        .partition::<Vec<usize>, _>(|n| **n <= sockets);
+    let beyond = beyond.iter();
+    missing
+        .extend(beyond.map(|n| format!("{n} subscribers: a process may open {sockets} sockets")));
+    within
+}
+
+/// Who can be started, and why the others cannot.
+fn installed(everyone: &[Contender]) -> (Vec<Contender>, Vec<String>) {
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for contender in everyone {
+        match contender.install() {
+            Ok(()) => there.push(*contender),
+            Err(why) => missing.push(format!("{}: {why}", contender.title())),
+        }
+    }
+    (there, missing)
 }

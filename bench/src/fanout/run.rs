@@ -1,6 +1,6 @@
 //! One run: a server of its own, its subscribers, and what bringing messages to them costs it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contenders::{Contender, LOBBY, follow};
 use crate::load::{Crowd, Role};
-use crate::machine::{Cores, cpu_of, cpu_of_this_thread, memory_of};
+use crate::machine::{Cores, memory_of};
+use crate::measure::{Meter, settle};
 use crate::server::Server;
 use crate::stats::percentile;
 
@@ -26,7 +27,11 @@ pub enum Mode {
 #[derive(Clone, Debug)]
 pub struct Load {
     pub subscribers: usize,
-    /// Deliveries a second, paced: subscribers times events a second.
+    /// The subscribers spread over so many rooms, one each.
+    pub rooms: usize,
+    /// They ask in so many different documents.
+    pub documents: usize,
+    /// Deliveries a second, paced: subscribers of a room times events a second.
     pub paced_per_sec: usize,
     pub secs: u64,
     /// Deliveries in a burst.
@@ -40,12 +45,18 @@ pub struct Load {
 pub struct Run {
     pub server: String,
     pub subscribers: usize,
+    pub rooms: usize,
+    pub documents: usize,
     pub mode: Mode,
     pub round: usize,
     pub deliveries: u64,
+    pub events: u64,
     pub secs: f64,
-    /// CPU of the server process for each delivery, user and system.
+    /// CPU of the server process for each delivery, user and system, what the sends cost included.
     pub cpu_micros: f64,
+    /// CPU of the server process for each send, measured by as many to a room where nobody listens, with the pings of
+    /// all sockets meanwhile. Tidings alone keeps what it is sent, before anyone hears of it.
+    pub send_micros: Option<f64>,
     pub p50_millis: f64,
     pub p99_millis: f64,
     pub frame_bytes: usize,
@@ -58,6 +69,14 @@ pub struct Run {
     pub connect_micros: f64,
 }
 
+impl Run {
+    /// What sends and pings add to each delivery; NaN where it was not measured.
+    pub fn sends_micros(&self) -> f64 {
+        let send = self.send_micros.unwrap_or(f64::NAN);
+        send * self.events as f64 / self.deliveries as f64
+    }
+}
+
 /// Starts the server, connects everyone, and runs each mode once.
 pub fn run(
     contender: Contender,
@@ -67,109 +86,105 @@ pub fn run(
     cores: Cores,
 ) -> anyhow::Result<Vec<Run>> {
     let server = contender.start(cores.server)?;
-    let roles = (0..load.subscribers).map(|n| Role {
-        user: format!("user-{n}"),
-        room: 0,
-        follows: Some(follow(LOBBY)),
-    });
-    let mut roles = roles.collect::<Vec<_>>();
-    let rest = roles.split_off(1);
     let mut crowd = Crowd::new(&server.address, contender.talk(), vec![LOBBY.to_owned()])?;
+    let keeps = contender == Contender::Tidings;
+    let room_ids = if keeps {
+        // One more, in which nobody listens.
+        crowd.make_rooms(load.rooms + 1)?
+    } else {
+        vec![LOBBY.to_owned()]
+    };
+    let mut roles = (0..load.subscribers).map(|n| {
+        let room = n % load.rooms;
+        let follows = follow(&room_ids[room], n % load.documents);
+        Role::subscriber(format!("user-{n}"), room, follows)
+    });
     // The first subscriber has the server make what it makes once for all.
-    crowd.connect(roles)?;
+    crowd.connect(roles.next())?;
     crowd.pad(load.frame_bytes)?;
 
-    let others = rest.len().max(1) as f64;
+    let others = load.subscribers.saturating_sub(1).max(1) as f64;
     let before = settle(&mut crowd, &server)?;
-    crowd.connect(rest)?;
+    crowd.connect(roles)?;
     let idle = settle(&mut crowd, &server)?;
     crowd.warm_up()?;
 
     let mut runs = Vec::new();
     for mode in modes {
         settle(&mut crowd, &server)?;
-        let measured = measure(&mut crowd, &server, load, *mode).with_context(|| {
-            format!(
-                "{} with {} subscribers",
-                contender.title(),
-                load.subscribers
-            )
-        })?;
+        let run = measure(&mut crowd, &server, load, *mode)?;
         let used = memory_of(server.pid)?;
         runs.push(Run {
             server: contender.title().to_owned(),
-            subscribers: load.subscribers,
-            mode: *mode,
             round,
+            send_micros: keeps
+                .then(|| measure_sends(&mut crowd, &server, load, *mode))
+                .transpose()?,
             idle_bytes: (idle.memory as f64 - before.memory as f64) / others,
             used_bytes: (used as f64 - before.memory as f64) / others,
             connect_micros: (idle.cpu - before.cpu).as_secs_f64() * 1e6 / others,
-            ..measured
+            ..run
         });
     }
     Ok(runs)
 }
 
 fn measure(crowd: &mut Crowd, server: &Server, load: &Load, mode: Mode) -> anyhow::Result<Run> {
+    let rooms = (0..load.rooms).collect::<Vec<_>>();
+    let (delivered, sent) = (crowd.ledger.deliveries, crowd.ledger.sent_to_all());
     crowd.ledger.measure();
-    let delivered = crowd.ledger.deliveries;
-    let (cpu, own, began) = (cpu_of(server.pid)?, cpu_of_this_thread()?, Instant::now());
-    match mode {
-        Mode::Paced => {
-            let interval = Duration::from_secs(1) * u32::try_from(load.subscribers)?
-                / u32::try_from(load.paced_per_sec)?;
-            let count = Duration::from_secs(load.secs).div_duration_f64(interval);
-            crowd.pace(count.ceil() as usize, interval)?;
-        }
-        Mode::Burst => crowd.burst(load.burst.div_ceil(load.subscribers))?,
-    }
-    crowd.drain()?;
-    let took = began.elapsed();
-    let (cpu, own) = (cpu_of(server.pid)? - cpu, cpu_of_this_thread()? - own);
+    let meter = Meter::start(server)?;
+    send(crowd, &rooms, load, mode)?;
+    let spent = meter.read()?;
     let deliveries = crowd.ledger.deliveries - delivered;
     let latencies = crowd.ledger.measured();
     Ok(Run {
         server: String::new(),
         subscribers: load.subscribers,
+        rooms: load.rooms,
+        documents: load.documents,
         mode,
         round: 0,
         deliveries,
-        secs: took.as_secs_f64(),
-        cpu_micros: cpu.as_secs_f64() * 1e6 / deliveries as f64,
+        events: (crowd.ledger.sent_to_all() - sent) as u64,
+        secs: spent.took.as_secs_f64(),
+        cpu_micros: spent.cpu_micros(deliveries),
+        send_micros: None,
         p50_millis: percentile(&latencies, 0.5).as_secs_f64() * 1e3,
         p99_millis: percentile(&latencies, 0.99).as_secs_f64() * 1e3,
         frame_bytes: crowd.ledger.wire_bytes,
-        load_busy: own.div_duration_f64(took),
+        load_busy: spent.own.div_duration_f64(spent.took),
         idle_bytes: 0.0,
         used_bytes: 0.0,
         connect_micros: 0.0,
     })
 }
 
-/// What a server has used and holds.
-struct Usage {
-    cpu: Duration,
-    memory: u64,
+/// Sends what the load and the mode say to the rooms in turn, and waits until all have all.
+fn send(crowd: &mut Crowd, rooms: &[usize], load: &Load, mode: Mode) -> anyhow::Result<()> {
+    let each = load.subscribers as f64 / load.rooms as f64;
+    match mode {
+        Mode::Paced => {
+            let interval = Duration::from_secs_f64(each / load.paced_per_sec as f64);
+            let count = Duration::from_secs(load.secs).div_duration_f64(interval);
+            crowd.pace(rooms, interval, |n| n >= count.ceil() as usize)?;
+        }
+        Mode::Burst => crowd.burst(rooms, (load.burst as f64 / each).ceil() as usize)?,
+    }
+    crowd.drain()
 }
 
-/// Waits until the server has nothing to do: there is no other sign that a subscription has begun.
-fn settle(crowd: &mut Crowd, server: &Server) -> anyhow::Result<Usage> {
-    const PEACE: Duration = Duration::from_millis(100);
-    const QUIET: Duration = Duration::from_millis(2);
-    const PATIENCE: Duration = Duration::from_secs(60);
-    let began = Instant::now();
-    let mut cpu = cpu_of(server.pid)?;
-    loop {
-        let until = Instant::now() + PEACE;
-        while Instant::now() < until {
-            crowd.turn(Some(until))?;
-        }
-        let used = cpu_of(server.pid)? - cpu;
-        cpu += used;
-        if used < QUIET {
-            let memory = memory_of(server.pid)?;
-            return Ok(Usage { cpu, memory });
-        }
-        anyhow::ensure!(began.elapsed() < PATIENCE, "the server never comes to rest");
-    }
+/// CPU of the server, in microseconds, for a message to the room in which nobody listens.
+fn measure_sends(
+    crowd: &mut Crowd,
+    server: &Server,
+    load: &Load,
+    mode: Mode,
+) -> anyhow::Result<f64> {
+    settle(crowd, server)?;
+    let sent = crowd.ledger.sent_to_all();
+    let meter = Meter::start(server)?;
+    send(crowd, &[load.rooms], load, mode).context("sending to nobody")?;
+    let sends = crowd.ledger.sent_to_all() - sent;
+    Ok(meter.read()?.cpu_micros(sends as u64))
 }

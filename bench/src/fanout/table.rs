@@ -1,95 +1,76 @@
 //! Runs as Markdown tables: medians with the least and the most, and ratios to the peers that matter, taken round by round.
 
-use std::fmt::Write;
-
 use super::run::{Mode, Run};
 use crate::contenders::Contender;
-use crate::stats::Spread;
+use crate::markdown::{Table, figure};
+use crate::record::Record;
+use crate::stats::{Spread, distinct};
 
 /// A table for each number of subscribers and mode, in the order of the runs.
-pub fn of(runs: &[Run]) -> String {
-    let mut text = String::new();
-    let mut told = Vec::new();
-    for run in runs {
-        let key = (run.subscribers, run.mode);
-        if !told.contains(&key) {
-            told.push(key);
-            let of_key = runs.iter().filter(|run| (run.subscribers, run.mode) == key);
-            push_table(&mut text, &of_key.collect::<Vec<_>>());
-        }
+pub(super) fn of(record: &Record<Run>) -> String {
+    let mut text = record.heading();
+    for (subscribers, mode) in distinct(&record.runs, |run| (run.subscribers, run.mode)) {
+        let runs = record.runs.iter();
+        let runs = runs.filter(|run| (run.subscribers, run.mode) == (subscribers, mode));
+        text += &section(&runs.collect::<Vec<_>>());
     }
     text
 }
 
-fn push_table(text: &mut String, runs: &[&Run]) {
+fn section(runs: &[&Run]) -> String {
     let Some(first) = runs.first() else {
-        return;
+        return String::new();
     };
     let how = match first.mode {
-        Mode::Paced => "paced",
-        Mode::Burst => "burst",
+        Mode::Paced => format!("{:.1} events a second", first.events as f64 / first.secs),
+        Mode::Burst => "a burst".to_owned(),
     };
-    let events = first.deliveries as f64 / first.subscribers as f64 / first.secs;
-    let pace = match first.mode {
-        Mode::Paced => format!(", {events:.1} events a second"),
-        Mode::Burst => String::new(),
-    };
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "### {} subscribers, {how}{pace}, frames of {} bytes\n\n\
-         | | CPU µs a delivery | to axum raw | to the floor | p50 ms | p99 ms | deliveries/s | connect µs | idle kB | used kB | load busy |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|",
-        first.subscribers, first.frame_bytes
-    );
-    let mut servers = Vec::new();
-    for run in runs {
-        if !servers.contains(&&run.server) {
-            servers.push(&run.server);
-        }
-    }
-    for server in servers {
-        let own = runs
-            .iter()
-            .filter(|run| run.server == *server)
-            .copied()
-            .collect::<Vec<_>>();
+    let (subscribers, frame_bytes) = (first.subscribers, first.frame_bytes);
+    let mut table = Table::new([
+        "",
+        "CPU µs a delivery",
+        "least-most",
+        "of it sends and pings",
+        "to axum raw",
+        "to the floor",
+        "p50 ms",
+        "p99 ms",
+        "deliveries/s",
+        "connect, CPU µs",
+        "idle kB a socket",
+        "used kB a socket",
+        "load generator busy",
+    ]);
+    for server in distinct(runs, |run| run.server.clone()) {
+        let own = runs.iter().filter(|run| run.server == server).copied();
+        let own = own.collect::<Vec<_>>();
         let of = |figure: fn(&Run) -> f64| own.iter().map(|run| figure(run)).collect::<Spread>();
         let cpu = of(|run| run.cpu_micros);
-        let _ = writeln!(
-            text,
-            "| {server} | {:.2} ({:.2}-{:.2}) | {} | {} | {:.2} | {:.2} | {:.0} | {:.0} | {:.1} | {:.1} | {:.2} |",
-            cpu.median,
-            cpu.least,
-            cpu.most,
-            ratio(&own, runs, Contender::Raw),
-            ratio(&own, runs, Contender::Floor),
-            of(|run| run.p50_millis).median,
-            of(|run| run.p99_millis).median,
-            of(|run| run.deliveries as f64 / run.secs).median,
-            of(|run| run.connect_micros).median,
-            of(|run| run.idle_bytes).median / 1e3,
-            of(|run| run.used_bytes).median / 1e3,
-            of(|run| run.load_busy).median,
-        );
+        table.push([
+            server,
+            figure(cpu.median),
+            format!("{}-{}", figure(cpu.least), figure(cpu.most)),
+            figure(of(Run::sends_micros).median),
+            figure(ratio(&own, runs, Contender::Raw)),
+            figure(ratio(&own, runs, Contender::Floor)),
+            figure(of(|run| run.p50_millis).median),
+            figure(of(|run| run.p99_millis).median),
+            figure(of(|run| run.deliveries as f64 / run.secs).median),
+            figure(of(|run| run.connect_micros).median),
+            figure(of(|run| run.idle_bytes / 1e3).median),
+            figure(of(|run| run.used_bytes / 1e3).median),
+            figure(of(|run| run.load_busy).median),
+        ]);
     }
-    text.push('\n');
+    format!("### {subscribers} subscribers, {how}, frames of {frame_bytes} bytes\n\n{table}\n")
 }
 
 /// The median of the ratios within each round.
-fn ratio(own: &[&Run], runs: &[&Run], to: Contender) -> String {
-    let beside = |run: &&&Run| {
+fn ratio(own: &[&Run], runs: &[&Run], to: Contender) -> f64 {
+    let beside = |run: &&Run| {
         let mut same = runs.iter().filter(|other| other.round == run.round);
-        same.find(|other| other.server == to.title())
-            .map(|other| run.cpu_micros / other.cpu_micros)
+        let peer = same.find(|other| other.server == to.title())?;
+        Some(run.cpu_micros / peer.cpu_micros)
     };
-    let ratios = own
-        .iter()
-        .filter_map(|run| beside(&run))
-        .collect::<Spread>();
-    if ratios.median.is_nan() {
-        "-".to_owned()
-    } else {
-        format!("{:.2}", ratios.median)
-    }
+    own.iter().filter_map(beside).collect::<Spread>().median
 }

@@ -7,12 +7,14 @@ use anyhow::{Context, bail};
 use memchr::memmem;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use serde_json::Value as Json;
 
 use super::frames::{Frame, Frames};
 use super::ledger::Ledger;
 use super::mark::Mark;
+use super::role::Role;
 use super::stamp::Stamp;
-use super::talk::{Heard, Role, Talk};
+use super::talk::{self, Heard, Talk};
 
 /// How far a client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ enum Phase {
     Greeting,
     /// Whatever it wanted has been asked for.
     Ready,
+    /// Cut off, which it may be.
+    Lost,
 }
 
 pub struct Client {
@@ -37,18 +41,26 @@ pub struct Client {
     out: Vec<u8>,
     written: usize,
     stamp: Mark,
+    /// The place of the message that came last, for who resumes.
+    cursor: Option<String>,
+    cursor_mark: Mark,
     /// Numbers that came before their turn, from a server that may do so.
     early: Vec<usize>,
 }
 
 impl Client {
     /// Connects, which on a loopback address is done as soon as the listener's queue has room.
-    pub fn connect(address: &str, talk: Talk, role: Role) -> anyhow::Result<Self> {
+    pub fn connect(
+        address: &str,
+        talk: Talk,
+        role: Role,
+        ledger: &mut Ledger,
+    ) -> anyhow::Result<Self> {
         let stream = net::TcpStream::connect(address).context("connecting")?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut client = Self {
-            next: None,
+            next: role.next,
             phase: Phase::Upgrading,
             stream: TcpStream::from_std(stream),
             talk,
@@ -58,11 +70,13 @@ impl Client {
             out: Vec::new(),
             written: 0,
             stamp: Mark::new(Stamp::MARK),
+            cursor: None,
+            cursor_mark: Mark::new("\"cursor\":\""),
             early: Vec::new(),
         };
         match talk.upgrade(address, &client.role) {
             Some(request) => client.out = request.into_bytes(),
-            None => client.greet()?,
+            None => client.greet(ledger)?,
         }
         client.flush()?;
         Ok(client)
@@ -73,9 +87,28 @@ impl Client {
         Ok(registry.register(&mut self.stream, token, both)?)
     }
 
-    /// Whether whatever it wanted has been asked for.
-    pub fn is_ready(&self) -> bool {
-        self.phase == Phase::Ready
+    /// Whether it was cut off.
+    pub fn is_lost(&self) -> bool {
+        self.phase == Phase::Lost
+    }
+
+    pub fn name(&self) -> &str {
+        &self.role.user
+    }
+
+    /// The place of the message that came last, if the role keeps it.
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// The same client once more, to go on from what it got last.
+    pub fn resumed(&self) -> Role {
+        let mut role = self.role.clone();
+        role.next = self.next;
+        if let (Some(follows), Some(cursor)) = (&mut role.follows, &self.cursor) {
+            follows.variables["after"] = cursor.as_str().into();
+        }
+        role
     }
 
     /// The room whose messages it gets.
@@ -93,8 +126,34 @@ impl Client {
         self.flush()
     }
 
+    /// Has a publisher execute an operation; its acceptance is counted.
+    pub fn execute(
+        &mut self,
+        operation: usize,
+        document: &str,
+        variables: &Json,
+    ) -> anyhow::Result<()> {
+        talk::execute(&mut self.out, operation, document, variables);
+        self.flush()
+    }
+
+    /// Writes what waits and reads what there is.
+    ///
+    /// # Errors
+    /// What no run without a fault sees. For who may be cut off that is being cut off, and no error.
+    pub fn serve(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> anyhow::Result<()> {
+        let served = self.flush().and_then(|()| self.read(buffer, ledger));
+        if served.is_err() && self.role.may_be_cut {
+            ledger.lost += 1;
+            ledger.ready -= usize::from(self.phase == Phase::Ready);
+            self.phase = Phase::Lost;
+            return Ok(());
+        }
+        served
+    }
+
     /// Writes what the socket takes.
-    pub fn flush(&mut self) -> anyhow::Result<()> {
+    fn flush(&mut self) -> anyhow::Result<()> {
         while self.written < self.out.len() {
             match self.stream.write(&self.out[self.written..]) {
                 Ok(bytes) => self.written += bytes,
@@ -108,7 +167,7 @@ impl Client {
     }
 
     /// Reads what there is and enters it into the ledger.
-    pub fn read(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> anyhow::Result<()> {
+    fn read(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> anyhow::Result<()> {
         loop {
             let bytes = match self.stream.read(buffer) {
                 Ok(0) => bail!("closed by the server in phase {:?}", self.phase),
@@ -137,25 +196,26 @@ impl Client {
             bail!("refused: {}", String::from_utf8_lossy(&self.response));
         }
         let rest = mem::take(&mut self.response).split_off(end + 4);
-        self.greet()?;
+        self.greet(ledger)?;
         self.flush()?;
         self.hear(&rest, ledger)
     }
 
-    fn greet(&mut self) -> anyhow::Result<()> {
+    fn greet(&mut self, ledger: &mut Ledger) -> anyhow::Result<()> {
         self.talk.greet(&mut self.out, &self.role)?;
         self.phase = Phase::Greeting;
         if !self.talk.welcomes() {
-            self.welcome();
+            self.welcome(ledger);
         }
         Ok(())
     }
 
-    fn welcome(&mut self) {
+    fn welcome(&mut self, ledger: &mut Ledger) {
         if let Some(follows) = &self.role.follows {
             self.talk.subscribe(&mut self.out, follows);
         }
         self.phase = Phase::Ready;
+        ledger.ready += 1;
     }
 
     fn hear(&mut self, bytes: &[u8], ledger: &mut Ledger) -> anyhow::Result<()> {
@@ -170,13 +230,28 @@ impl Client {
         match self.talk.hear(frame, &mut self.stamp)? {
             Heard::Message(stamp) => {
                 self.receive(stamp)?;
+                if self.role.may_be_cut {
+                    self.keep_place(frame.payload)?;
+                }
                 ledger.received(stamp, frame.wire_bytes)?;
             }
             Heard::Accepted => ledger.accepted += 1,
-            Heard::Welcome => self.welcome(),
+            Heard::Welcome => self.welcome(ledger),
             Heard::Wants(reply) => self.talk.reply(&mut self.out, reply),
             Heard::Nothing => {}
         }
+        Ok(())
+    }
+
+    fn keep_place(&mut self, payload: &[u8]) -> anyhow::Result<()> {
+        let cursor = self
+            .cursor_mark
+            .find(payload)
+            .and_then(|rest| rest.get(..Talk::CURSOR_BYTES));
+        let cursor = str::from_utf8(cursor.context("a message without a cursor")?)?;
+        let place = self.cursor.get_or_insert_default();
+        place.clear();
+        place.push_str(cursor);
         Ok(())
     }
 

@@ -2,40 +2,58 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, ensure};
 
 use super::stamp::Stamp;
 
 pub struct Ledger {
+    /// Clients that have asked for whatever they wanted.
+    pub ready: usize,
+    /// Clients that have been cut off, as they may be.
+    pub lost: usize,
     /// Messages that reached a client.
     pub deliveries: u64,
     /// Deliveries that are still due, once everyone hears.
     pub outstanding: i64,
-    /// Messages that the server said it took.
-    pub accepted: u64,
+    /// Operations of the publisher that the server said it executed.
+    pub accepted: usize,
     /// Bytes of the latest message's frame.
     pub wire_bytes: usize,
     /// What every frame must be; nothing while that is being found out.
     pub frame_bytes: Option<usize>,
-    /// When each message of each room was sent.
-    sent: Vec<Vec<Instant>>,
+    /// When each message of each room was sent; nothing where another publishes.
+    sent: Option<Vec<Vec<Instant>>>,
     now: Instant,
     /// In microseconds, of every delivery while measuring.
     latencies: Option<Vec<u32>>,
 }
 
 impl Ledger {
-    pub fn new(rooms: usize) -> Self {
+    pub fn of_listeners() -> Self {
         Self {
+            ready: 0,
+            lost: 0,
             deliveries: 0,
             outstanding: 0,
             accepted: 0,
             wire_bytes: 0,
             frame_bytes: None,
-            sent: vec![Vec::new(); rooms],
+            sent: None,
             now: Instant::now(),
             latencies: None,
         }
+    }
+
+    pub fn of_publisher() -> Self {
+        Self {
+            sent: Some(Vec::new()),
+            ..Self::of_listeners()
+        }
+    }
+
+    /// There are so many rooms from now on, with nothing sent.
+    pub fn open_rooms(&mut self, rooms: usize) {
+        self.sent = Some(vec![Vec::new(); rooms]);
     }
 
     /// What is received from now on is received now: one look at the clock for each read.
@@ -45,43 +63,39 @@ impl Ledger {
 
     /// The stamp of a room's next message, which is being sent.
     pub fn send(&mut self, room: usize) -> Stamp {
-        let number = self.sent[room].len();
-        self.sent[room].push(Instant::now());
+        let number = self.sent(room);
+        if let Some(sent) = &mut self.sent {
+            sent[room].push(Instant::now());
+        }
         Stamp { room, number }
     }
 
-    /// Messages sent to a room.
+    /// Messages sent to a room from here.
     pub fn sent(&self, room: usize) -> usize {
-        self.sent[room].len()
+        self.sent.as_ref().map_or(0, |sent| sent[room].len())
     }
 
-    /// Messages sent to all rooms.
+    /// Messages sent to all rooms from here.
     pub fn sent_to_all(&self) -> usize {
-        self.sent.iter().map(Vec::len).sum()
+        let sent = self.sent.iter().flatten();
+        sent.map(Vec::len).sum()
     }
 
     /// # Errors
     /// A message that was never sent, or a frame of another length than everyone's.
     pub fn received(&mut self, stamp: Stamp, wire_bytes: usize) -> anyhow::Result<()> {
-        if self
-            .frame_bytes
-            .is_some_and(|expected| expected != wire_bytes)
-        {
-            bail!(
-                "{stamp:?} came in {wire_bytes} bytes, not {:?}",
-                self.frame_bytes
-            );
-        }
-        let Some(sent) = self
-            .sent
-            .get(stamp.room)
-            .and_then(|room| room.get(stamp.number))
-        else {
-            bail!("{stamp:?} was never sent");
-        };
-        if let Some(latencies) = &mut self.latencies {
-            let micros = self.now.saturating_duration_since(*sent).as_micros();
-            latencies.push(micros.try_into().unwrap_or(u32::MAX));
+        let expected = self.frame_bytes.unwrap_or(wire_bytes);
+        ensure!(
+            expected == wire_bytes,
+            "{stamp:?} came in {wire_bytes} bytes, not {expected}"
+        );
+        if let Some(sent) = &self.sent {
+            let sent = sent.get(stamp.room).and_then(|room| room.get(stamp.number));
+            let sent = sent.with_context(|| format!("{stamp:?} was never sent"))?;
+            if let Some(latencies) = &mut self.latencies {
+                let micros = self.now.saturating_duration_since(*sent).as_micros();
+                latencies.push(micros.try_into().unwrap_or(u32::MAX));
+            }
         }
         self.wire_bytes = wire_bytes;
         self.deliveries += 1;
@@ -111,7 +125,8 @@ mod tests {
 
     #[test]
     fn what_was_never_sent_or_has_another_length_is_an_error() {
-        let mut ledger = Ledger::new(2);
+        let mut ledger = Ledger::of_publisher();
+        ledger.open_rooms(2);
         let stamp = ledger.send(1);
         ledger.frame_bytes = Some(610);
         assert!(ledger.received(stamp, 610).is_ok());

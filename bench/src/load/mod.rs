@@ -8,8 +8,11 @@ pub mod frames;
 mod ledger;
 mod mark;
 mod mqtt;
+mod publish;
+mod role;
 mod stamp;
 mod talk;
 
 pub use crowd::Crowd;
-pub use talk::{Follows, Role, Talk};
+pub use role::{Follows, Role};
+pub use talk::Talk;

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::frames::{CLOSE, Frame, Frames, PING, PONG, TEXT, push_client_frame};
 use super::mark::Mark;
 use super::mqtt;
+use super::role::{Follows, Role};
 use super::stamp::Stamp;
 use crate::server::token;
 
@@ -22,26 +23,6 @@ pub enum Talk {
     Text,
     /// MQTT 3.1.1 over TCP, QoS 0.
     Mqtt,
-}
-
-/// Who a client is and what it wants.
-#[derive(Clone, Debug)]
-pub struct Role {
-    pub user: String,
-    /// The room whose messages it must get.
-    pub room: usize,
-    /// What to subscribe to; a publisher has nothing.
-    pub follows: Option<Follows>,
-}
-
-/// A subscription.
-#[derive(Clone, Debug)]
-pub struct Follows {
-    /// For who speaks GraphQL.
-    pub document: String,
-    pub variables: Json,
-    /// For who speaks MQTT.
-    pub topic: String,
 }
 
 /// What a frame means to a client.
@@ -67,6 +48,9 @@ pub enum Reply {
 const SEND: &str = "mutation Send($input: SendMessageInput!) { sendMessage(input: $input) { message { id } duplicate } }";
 
 impl Talk {
+    /// Of a cursor of Tidings.
+    pub const CURSOR_BYTES: usize = 20;
+
     pub const fn frames(self) -> Frames {
         match self {
             Self::Graphql { .. } | Self::Text => Frames::of_websocket(),
@@ -137,11 +121,8 @@ impl Talk {
         match self {
             Self::Graphql { .. } => {
                 let id = uuid::Uuid::now_v7().to_string();
-                let variables = json!({ "input": { "id": id, "roomId": room_id, "body": body } });
-                let payload = json!({ "query": SEND, "variables": variables });
-                let id = format!("p{operation}");
-                let send = json!({ "id": id, "type": "subscribe", "payload": payload });
-                push_client_frame(out, TEXT, send.to_string().as_bytes());
+                let input = json!({ "id": id, "roomId": room_id, "body": body });
+                execute(out, operation, SEND, &json!({ "input": input }));
             }
             Self::Text => push_client_frame(out, TEXT, body.as_bytes()),
             Self::Mqtt => mqtt::publish(out, room_id, body),
@@ -178,13 +159,21 @@ impl Talk {
     }
 }
 
+/// A query or mutation, by a publisher.
+pub fn execute(out: &mut Vec<u8>, operation: usize, document: &str, variables: &Json) {
+    let payload = json!({ "query": document, "variables": variables });
+    let id = format!("p{operation}");
+    let execute = json!({ "id": id, "type": "subscribe", "payload": payload });
+    push_client_frame(out, TEXT, execute.to_string().as_bytes());
+}
+
 fn hear_protocol(text: &[u8]) -> anyhow::Result<Heard> {
     let has = |part: &str| memmem::find(text, part.as_bytes()).is_some();
     if has(r#""type":"ping""#) {
         Ok(Heard::Wants(Reply::ProtocolPong))
-    } else if has(r#""duplicate":false"#) {
+    } else if has(r#""id":"p"#) && has(r#""type":"next""#) && !has(r#""errors""#) {
         Ok(Heard::Accepted)
-    } else if has(r#""type":"complete""#) && has(r#""id":"p"#) {
+    } else if has(r#""id":"p"#) && has(r#""type":"complete""#) {
         Ok(Heard::Nothing)
     } else if has(r#""type":"connection_ack""#) {
         Ok(Heard::Welcome)
