@@ -8,10 +8,11 @@ CARGO ?= cargo
 PYTHON ?= python3
 CHROMIUM ?= /usr/bin/chromium
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+BENCH := target/release/tidings-bench
 export TIDINGS_BIN := $(CURDIR)/target/debug/tidings
 export CHROMIUM
 
-.PHONY: help test test-rust test-audits test-clients test-python test-browser bench tools client-tools browser-tools binary
+.PHONY: help test test-rust test-audits test-clients test-python test-browser bench bench-quick bench-binaries tools client-tools browser-tools binary
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -35,9 +36,22 @@ test-python: binary client-tools target/venv/installed ## PyPI's gql.
 test-browser: binary browser-tools ## The playground in headless Chromium.
 	cd tests/browser && npm run --silent test
 
-bench: ## Measure durable sends against one commit a send.
+bench: export TIDINGS_BIN := $(CURDIR)/target/release/tidings
+bench: bench-binaries ## Measure everything beside its peers, in about an hour.
+	$(BENCH) sends
+	$(BENCH) fanout
+	$(BENCH) scaling
+	$(BENCH) resume
+	$(BENCH) slow
+	$(BENCH) traffic
+	@$(BENCH) report --chart target/bench/fanout.svg
+
+bench-quick: export TIDINGS_BIN := $(CURDIR)/target/release/tidings
+bench-quick: bench-binaries ## A first look at the fan-out, in two minutes.
+	$(BENCH) fanout --subscribers 500 --rounds 1 --json target/bench/quick.json
+
+bench-binaries:
 	$(CARGO) build --release --locked --workspace
-	TIDINGS_BIN=$(CURDIR)/target/release/tidings target/release/tidings-bench sends
 
 binary: tools
 	@$(CARGO) build --locked --quiet
