@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::types::Types;
 use super::operation::Operation;
 use super::spelling::{Arguments, Spelled, spell};
-use super::stage::Plain;
+use super::stage::{Client, Plain};
 use crate::document::Prepared;
 use crate::hub::Item;
 use crate::log::Tail;
@@ -27,7 +27,7 @@ pub(super) struct Follower {
     pub(super) scope: Scope,
     pub(super) messages_only: bool,
     pub(super) resume: Option<Cursor>,
-    pub(super) spelled: Option<Spelled>,
+    spelled: Option<Spelled>,
     /// What it follows now.
     pub(super) access: Option<Access>,
     /// Where it begins, if it asks for that.
@@ -43,6 +43,9 @@ pub(super) struct Follower {
 #[derive(Clone, Debug)]
 pub(super) enum Wanted {
     Payload(Item),
+    /// What the store shows now, or what is in the ring: a payload that was made for others is given to who reads the
+    /// store, too.
+    Either(Item, Item),
     End(&'static str),
 }
 
@@ -142,6 +145,12 @@ impl Follower {
         self.prepared.as_ref().unwrap()
     }
 
+    /// Which one it is, for a failure.
+    pub(super) fn told(&self, client: &Client) -> String {
+        let viewer = &client.viewer.user.id;
+        format!("{} of {viewer}: {:?}", self.id, self.spelled)
+    }
+
     /// What it begins with when it begins at the end of the log.
     pub(super) fn opening(&self, head: Cursor) -> Vec<Wanted> {
         if self.messages_only {
@@ -216,7 +225,12 @@ impl Follower {
     }
 
     /// What it is sent from the place where it begins, by what the store says now.
-    pub(super) async fn by_store(&mut self, store: &dyn Store, head: Cursor) -> Vec<Wanted> {
+    pub(super) async fn by_store(
+        &mut self,
+        store: &dyn Store,
+        tail: &Tail,
+        head: Cursor,
+    ) -> Vec<Wanted> {
         self.ended = false;
         let mut wanted = Vec::new();
         match self.wrong {
@@ -238,7 +252,10 @@ impl Follower {
                         break;
                     }
                     match item {
-                        Replayed::Event(event) => wanted.extend(self.show(&event)),
+                        Replayed::Event(event) => {
+                            let now = self.show(&event);
+                            wanted.extend(now.map(|now| or_ring(now, &event, tail)));
+                        }
                         Replayed::Revoked { cursor, room } => {
                             wanted.push(self.revoke(cursor, room));
                         }
@@ -254,6 +271,15 @@ impl Follower {
         if !self.messages_only {
             wanted.push(Wanted::Payload(Item::CaughtUp(head)));
         }
+    }
+}
+
+fn or_ring(now: Wanted, event: &Event, tail: &Tail) -> Wanted {
+    let before = Seq(event.cursor.seq.0 - 1);
+    let ring = tail.since(before, 1).unwrap_or_default().pop();
+    match (now, ring) {
+        (Wanted::Payload(now), Some(ring)) => Wanted::Either(now, Item::Event(ring)),
+        (now, _) => now,
     }
 }
 

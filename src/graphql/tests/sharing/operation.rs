@@ -68,11 +68,11 @@ impl Operation {
     }
 
     /// Almost the same: where the two were taken for one, somebody would get the other's payloads.
-    pub(super) fn changed(&self, rng: &mut StdRng) -> Self {
+    pub(super) fn changed(&self, types: &Types, rng: &mut StdRng) -> Self {
         let mut other = self.clone();
         match rng.random_range(0..20) {
             0 => other.alias = Some("other".to_owned()),
-            _ => change(&mut other.asked, rng),
+            _ => change(types, &mut other.asked, rng),
         }
         other
     }
@@ -107,15 +107,26 @@ impl Operation {
     }
 }
 
-fn change(asked: &mut Vec<Asked>, rng: &mut StdRng) {
+fn change(types: &Types, asked: &mut Vec<Asked>, rng: &mut StdRng) {
     let (at, len) = (rng.random_range(0..asked.len()), asked.len());
     let (Asked::Field { below, .. } | Asked::On { below, .. }) = &mut asked[at];
-    if !below.is_empty() && rng.random_bool(0.7) {
-        return change(below, rng);
+    if !below.is_empty() && rng.random_bool(0.6) {
+        return change(types, below, rng);
     }
     match (rng.random_range(0..4), &mut asked[at]) {
         (0, _) if len > 1 => drop(asked.remove(at)),
         (1, _) if len > 1 => asked.swap(at, (at + 1) % len),
+        (
+            0..3,
+            Asked::On {
+                ty: Some(ty),
+                below,
+                ..
+            },
+        ) => {
+            let siblings = siblings(types, ty, below);
+            *ty = siblings.choose(rng).unwrap_or(ty).clone();
+        }
         (2, Asked::Field { alias, name, .. }) => *alias = Some(format!("other_{name}")),
         (_, Asked::Field { when, .. } | Asked::On { when, .. }) => match when.first_mut() {
             Some(when) => when.value = !when.value,
@@ -125,6 +136,26 @@ fn change(asked: &mut Vec<Asked>, rng: &mut StdRng) {
             }),
         },
     }
+}
+
+/// Other events' types of which the same can be asked.
+fn siblings(types: &Types, ty: &str, below: &[Asked]) -> Vec<String> {
+    let events = &types.behind["Event"];
+    let names = below.iter().map(|it| match it {
+        Asked::Field { name, .. } => Some(name),
+        Asked::On { .. } => None,
+    });
+    let names: Option<Vec<_>> = names.collect();
+    let Some(names) = names.filter(|_| events.iter().any(|it| it == ty)) else {
+        return Vec::new();
+    };
+    let has = |event: &String, name: &String| {
+        let mut fields = types.fields[event].iter();
+        name == "__typename" || fields.any(|field| field.name.node == *name)
+    };
+    let others = events.iter().filter(|event| *event != ty);
+    let others = others.filter(|event| names.iter().all(|name| has(event, name)));
+    others.cloned().collect()
 }
 
 fn check(types: &Types, value: &Value, ty: &str, asked: &[&[Asked]]) -> Result<(), String> {
