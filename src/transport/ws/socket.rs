@@ -287,8 +287,12 @@ impl<A: Api> Socket<A> {
         let Some(ack) = self.protocol.acknowledge(api.head()) else {
             return;
         };
-        self.timers
-            .acknowledged(now(), lifetime(&viewer), rand::random());
+        self.timers.acknowledged(
+            now(),
+            lifetime(&viewer),
+            rand::random(),
+            self.endpoint.started,
+        );
         let connection = api.connect(viewer.clone(), self.outbox.clone());
         self.known = Some(Known {
             viewer,
@@ -364,7 +368,7 @@ impl<A: Api> Socket<A> {
 }
 
 /// The runtime's clock, which tests may set.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

@@ -59,6 +59,9 @@ pub(super) struct Timers {
 }
 
 impl Timers {
+    /// Short beside a ping's interval, long beside what a group's pings take: 10,000 sockets make 100 a step.
+    const PING_STEP: Duration = Duration::from_millis(250);
+
     /// A socket that opens now.
     pub(super) fn new(waits: Waits, now: Instant) -> Self {
         let mut timers = Self {
@@ -106,14 +109,23 @@ impl Timers {
     }
 
     /// `connection_ack` goes out. The token holds for `lifetime`; `first_ping` of 0 to 1 is where in the ping's interval
-    /// this socket has its place, so that sockets which came back together are not pinged together.
-    pub(super) fn acknowledged(&mut self, now: Instant, lifetime: Duration, first_ping: f64) {
+    /// this socket has its place, so that sockets which came back together are not pinged together - but in groups, a step of
+    /// the server's own clock apart: waking its threads for each socket alone would cost more than the pings.
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        lifetime: Duration,
+        first_ping: f64,
+        started: Instant,
+    ) {
         self.set(What::Token, None);
         // A token that outlives the clock never expires.
         self.set(What::Expiry, now.checked_add(lifetime));
         if !self.waits.ping.is_zero() {
-            let first = self.waits.ping.mul_f64(first_ping.clamp(0.0, 1.0));
-            self.set(What::Ping, Some(now + first));
+            let first = now + self.waits.ping.mul_f64(first_ping.clamp(0.0, 1.0));
+            let into_step = first.duration_since(started).as_nanos() % Self::PING_STEP.as_nanos();
+            let into_step = u64::try_from(into_step).map_or(Duration::ZERO, Duration::from_nanos);
+            self.set(What::Ping, Some((first - into_step).max(now)));
         }
     }
 
@@ -163,7 +175,7 @@ mod tests {
     fn ready(now: Instant) -> Timers {
         let mut timers = Timers::new(Waits::default(), now);
         timers.initialised(now);
-        timers.acknowledged(now, 3600 * SECOND, 0.5);
+        timers.acknowledged(now, 3600 * SECOND, 0.5, now);
         timers
     }
 
@@ -196,6 +208,26 @@ mod tests {
         assert_eq!(timers.next(), Some(first));
         assert_eq!(timers.due(first), Some(Due::Ping));
         assert_eq!(timers.next(), Some(first + 25 * SECOND));
+    }
+
+    #[test]
+    fn sockets_whose_pings_are_due_at_about_the_same_time_are_pinged_together() {
+        let started = Instant::now();
+        let first_ping = |acked_ms: u64, place: f64| {
+            let now = started + Duration::from_millis(acked_ms);
+            let mut timers = Timers::new(Waits::default(), now);
+            timers.initialised(now);
+            timers.acknowledged(now, 3600 * SECOND, place, started);
+            timers.next().unwrap() - started
+        };
+        let at = Duration::from_millis(12_750);
+        for (acked_ms, place) in [(250, 0.5), (251, 0.5), (499, 0.5), (12_760, 0.000_01)] {
+            assert_eq!(
+                first_ping(acked_ms, place),
+                at.max(Duration::from_millis(acked_ms))
+            );
+        }
+        assert_eq!(first_ping(500, 0.5), at + Timers::PING_STEP);
     }
 
     #[test]
@@ -244,7 +276,7 @@ mod tests {
         let due = timers.due(now + 3600 * SECOND);
         assert_eq!(due, Some(Due::Close(Close::TOKEN_EXPIRED)));
         let mut endless = Timers::new(Waits::default(), now);
-        endless.acknowledged(now, Duration::MAX, 0.0);
+        endless.acknowledged(now, Duration::MAX, 0.0, now);
         assert_eq!(endless.at[What::Expiry as usize], None);
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP request that opens a socket: origin, subprotocol, handshake.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -17,7 +18,7 @@ use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::create_response_with_body;
 
 use super::census::Census;
-use super::socket::Socket;
+use super::socket::{Socket, now};
 use super::wire::{Wire, text_header};
 use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
 use crate::hub::{Header, Outbox, Sink};
@@ -44,6 +45,8 @@ pub struct Endpoint<A: Api> {
     pub(super) settings: Settings,
     pub(super) census: Arc<Census>,
     pub(super) drain: Drain,
+    /// When the server's clock for pings began.
+    pub(super) started: Instant,
 }
 
 impl<A: Api> Endpoint<A> {
@@ -54,6 +57,7 @@ impl<A: Api> Endpoint<A> {
             settings,
             census: Arc::default(),
             drain,
+            started: now(),
         })
     }
 
