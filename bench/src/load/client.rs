@@ -137,12 +137,19 @@ impl Client {
         self.flush()
     }
 
-    /// Writes what waits and reads what there is.
+    /// Writes what waits and reads what there is. `is_closed` says that nothing comes after that.
     ///
     /// # Errors
     /// What no run without a fault sees. For who may be cut off that is being cut off, and no error.
-    pub fn serve(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> anyhow::Result<()> {
-        let served = self.flush().and_then(|()| self.read(buffer, ledger));
+    pub fn serve(
+        &mut self,
+        is_closed: bool,
+        buffer: &mut [u8],
+        ledger: &mut Ledger,
+    ) -> anyhow::Result<()> {
+        let served = self
+            .flush()
+            .and_then(|()| self.read(is_closed, buffer, ledger));
         if served.is_err() && self.role.may_be_cut {
             ledger.lost += 1;
             ledger.ready -= usize::from(self.phase == Phase::Ready);
@@ -167,7 +174,12 @@ impl Client {
     }
 
     /// Reads what there is and enters it into the ledger.
-    fn read(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> anyhow::Result<()> {
+    fn read(
+        &mut self,
+        is_closed: bool,
+        buffer: &mut [u8],
+        ledger: &mut Ledger,
+    ) -> anyhow::Result<()> {
         loop {
             let bytes = match self.stream.read(buffer) {
                 Ok(0) => bail!("closed by the server in phase {:?}", self.phase),
@@ -178,7 +190,8 @@ impl Client {
             ledger.tick();
             self.take(&buffer[..bytes], ledger)?;
             // Less than asked for: there was no more (epoll(7), edge-triggered), and asking again would be a call more.
-            if bytes < buffer.len() {
+            // The end, though, is not told twice.
+            if bytes < buffer.len() && !is_closed {
                 return Ok(());
             }
         }

@@ -149,7 +149,7 @@ impl Crowd {
                 continue;
             };
             client
-                .serve(&mut self.buffer, &mut self.ledger)
+                .serve(event.is_read_closed(), &mut self.buffer, &mut self.ledger)
                 .with_context(|| client.name().to_owned())?;
         }
         Ok(!self.events.is_empty())
