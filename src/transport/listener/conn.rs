@@ -84,10 +84,13 @@ impl AsyncRead for SharedConn {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // As the stream's own `poll_read` does: whoever sends without a pause must not have the thread to himself.
+        let turn = ready!(tokio::task::coop::poll_proceed(cx));
         let tcp = self.0.tcp();
         loop {
             match tcp.try_read(buf.initialize_unfilled()) {
                 Ok(bytes) => {
+                    turn.made_progress();
                     buf.advance(bytes);
                     return Poll::Ready(Ok(()));
                 }

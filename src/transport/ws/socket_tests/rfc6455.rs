@@ -1,6 +1,8 @@
 //! RFC 6455 over TCP, by a client that sends whatever bytes it likes: what is read, what is answered, how it ends. Each
 //! rule by itself is tested beside `reader`.
 
+use std::io::Write;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::raw::{Raw, quiet_world};
@@ -300,4 +302,28 @@ async fn a_client_that_goes_away_within_a_frame_is_let_go() {
         world.drain.begin();
         assert_eq!(world.drain.finished().await, 0);
     }
+}
+
+/// A message may have fragments without end, and none of them makes the server answer.
+#[tokio::test]
+async fn a_client_that_never_pauses_holds_up_nobody() {
+    let (mut loud, mut other) = (Raw::known().await, Raw::known().await);
+    loud.send(&frame(TEXT, "")).await;
+    let mut stream = loud.stream.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let kept = stream.try_clone().unwrap();
+    let (begun, beginning) = tokio::sync::oneshot::channel();
+    let flood = std::thread::spawn(move || {
+        let fragments = frame(CONTINUATION, "").repeat(10_000);
+        stream.write_all(&fragments)?;
+        let _ = begun.send(());
+        (0..1000).try_for_each(|_| stream.write_all(&fragments))
+    });
+    beginning.await.unwrap();
+    let (message, answer) = say("in between");
+    other.send(&frame(FINAL | TEXT, message)).await;
+    assert_eq!(other.text().await, answer);
+    assert!(!flood.is_finished(), "answered only when all was read");
+    kept.shutdown(std::net::Shutdown::Both).unwrap();
+    flood.join().unwrap().unwrap_err();
 }
