@@ -166,40 +166,40 @@ impl Shape {
         self.types.insert(name.to_owned(), kind);
     }
 
-    /// Marks do not travel between an interface and its implementors by themselves. Up first, then down, so that a mark
-    /// reaches siblings too.
+    /// Marks do not travel between an interface and its implementors by themselves: up and down until there is nothing new,
+    /// so that one reaches siblings too, and the other interfaces of each.
     fn share_marks(&mut self) {
-        let pairs = |possible: &HashMap<String, HashSet<String>>| -> Vec<(String, String)> {
-            let pairs = possible.iter().flat_map(|(promised, objects)| {
-                objects
-                    .iter()
-                    .map(|object| (promised.clone(), object.clone()))
-            });
-            pairs.collect()
-        };
-        let pairs = pairs(&self.possible);
-        for (promised, object) in &pairs {
-            self.copy_marks(object, promised);
-        }
-        for (promised, object) in &pairs {
-            self.copy_marks(promised, object);
+        let pairs = self.possible.iter().flat_map(|(promised, objects)| {
+            let pair = |object: &String| (promised.clone(), object.clone());
+            objects.iter().map(pair)
+        });
+        let pairs: Vec<_> = pairs.collect();
+        let mut more = true;
+        while more {
+            more = false;
+            for (promised, object) in &pairs {
+                more |= self.copy_marks(object, promised) | self.copy_marks(promised, object);
+            }
         }
     }
 
-    fn copy_marks(&mut self, from: &str, to: &str) {
+    /// True when there was a mark to copy.
+    fn copy_marks(&mut self, from: &str, to: &str) -> bool {
         let Some(Kind::Fields(fields)) = self.types.get(from) else {
-            return;
+            return false;
         };
         let marked = fields.iter().filter(|(_, field)| field.per_viewer);
         let marked: Vec<String> = marked.map(|(name, _)| name.clone()).collect();
         let Some(Kind::Fields(fields)) = self.types.get_mut(to) else {
-            return;
+            return false;
         };
+        let mut copied = false;
         for name in marked {
             if let Some(field) = fields.get_mut(&name) {
-                field.per_viewer = true;
+                copied |= !std::mem::replace(&mut field.per_viewer, true);
             }
         }
+        copied
     }
 
     fn stands_for(&mut self, promised: &str, object: &str) {

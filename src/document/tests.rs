@@ -618,3 +618,45 @@ fn persisted_queries_are_bounded() {
         .unwrap_err();
     documents.prepare_params(persisted(None, "{n }")).unwrap();
 }
+
+#[test]
+fn a_mark_reaches_all_that_may_stand_in_for_one_another() {
+    let sdl = |marked: &str| {
+        let types = [
+            "interface A",
+            "interface B",
+            "interface C",
+            "type X implements A & B",
+            "type Y implements B & C",
+        ];
+        let types = types.map(|ty| {
+            let mark = if ty.contains(marked) {
+                "@perViewer"
+            } else {
+                ""
+            };
+            format!("{ty} {{ id: ID! {mark} other: ID! }}")
+        });
+        format!(
+            "{} type Z {{ id: ID! }} type Query {{ x: X y: Y z: Z }}",
+            types.join(" ")
+        )
+    };
+    for marked in [
+        "interface A",
+        "interface B",
+        "interface C",
+        "type X",
+        "type Y",
+    ] {
+        let shape = Shape::read(&sdl(marked)).unwrap();
+        let is_marked = |ty, field| shape.field(ty, field).unwrap().per_viewer;
+        for ty in ["A", "B", "C", "X", "Y"] {
+            assert!(
+                is_marked(ty, "id") && !is_marked(ty, "other"),
+                "{marked}, {ty}"
+            );
+        }
+        assert!(!is_marked("Z", "id"));
+    }
+}
