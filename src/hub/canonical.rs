@@ -72,8 +72,9 @@ pub(super) fn canonical(shape: &Shape, prepared: &Prepared) -> Result<Canonical,
         variables: &prepared.variables,
         left: SELECTIONS_MAX,
     };
+    let root = Standing::of(shape, subscription);
     let mut items = Vec::new();
-    inliner.inline(subscription, &operation.selection_set.node, &mut items)?;
+    inliner.inline(&root, &operation.selection_set.node, &mut items)?;
     let mut root = only_field(items)?;
     root.arguments = placeholders(shape, subscription, &root);
     let Collected { text, per_viewer } = collect(shape, subscription, &root)?;
@@ -94,8 +95,31 @@ struct Inliner<'a> {
 type Items = Vec<Positioned<Selection>>;
 type Arguments = Vec<(Positioned<Name>, Positioned<Value>)>;
 
-impl Inliner<'_> {
-    fn inline(&mut self, on: &str, set: &SelectionSet, out: &mut Items) -> Result<(), Refusal> {
+/// What stands where something is selected.
+struct Standing<'a> {
+    /// The type by which its fields are known there.
+    ty: &'a str,
+    /// Which objects it can be: those of the type, less what the fragments around it leave out.
+    objects: Vec<&'a str>,
+}
+
+impl<'a> Standing<'a> {
+    fn of(shape: &'a Shape, ty: &'a str) -> Self {
+        let objects = match shape.possible(ty) {
+            Some(objects) => objects.iter().map(String::as_str).collect(),
+            None => vec![ty],
+        };
+        Self { ty, objects }
+    }
+}
+
+impl<'a> Inliner<'a> {
+    fn inline(
+        &mut self,
+        on: &Standing<'a>,
+        set: &'a SelectionSet,
+        out: &mut Items,
+    ) -> Result<(), Refusal> {
         for item in &set.items {
             self.left = self.left.checked_sub(1).ok_or(Refusal::TooLarge)?;
             if !included(item.node.directives(), self.variables) {
@@ -103,7 +127,7 @@ impl Inliner<'_> {
             }
             match &item.node {
                 Selection::Field(field) => {
-                    let field = self.field(on, &field.node)?;
+                    let field = self.field(on.ty, &field.node)?;
                     out.push(unplaced(Selection::Field(unplaced(field))));
                 }
                 Selection::FragmentSpread(spread) => {
@@ -122,23 +146,31 @@ impl Inliner<'_> {
         Ok(())
     }
 
+    /// A fragment without the condition where that always holds, and nothing where it never does: a document may be written so
+    /// that two fragments next to one another have objects in common, and the outermost and innermost none.
     fn spread(
         &mut self,
-        on: &str,
-        of: Option<&Name>,
-        set: &SelectionSet,
+        on: &Standing<'a>,
+        of: Option<&'a Name>,
+        set: &'a SelectionSet,
         out: &mut Items,
     ) -> Result<(), Refusal> {
-        // A condition that holds of all that stands here is none.
-        let Some(of) = of.filter(|of| !self.shape.applies(of, on)) else {
+        let Some(of) = of.filter(|of| of.as_str() != on.ty) else {
             return self.inline(on, set, out);
         };
-        // One that holds of none is found within a condition that was dropped: the validator would refuse it there.
-        if !self.overlap(of, on) {
+        let mut narrowed = Standing {
+            ty: of,
+            objects: on.objects.clone(),
+        };
+        narrowed.objects.retain(|it| self.shape.applies(of, it));
+        if narrowed.objects.is_empty() {
             return Ok(());
         }
+        if on.objects == [on.ty] {
+            return self.inline(on, set, out);
+        }
         let mut items = Vec::new();
-        self.inline(of, set, &mut items)?;
+        self.inline(&narrowed, set, &mut items)?;
         let condition = TypeCondition {
             on: unplaced(of.clone()),
         };
@@ -154,15 +186,7 @@ impl Inliner<'_> {
         Ok(())
     }
 
-    /// Whether an object can be of both types.
-    fn overlap(&self, one: &str, other: &str) -> bool {
-        match self.shape.possible(one) {
-            Some(objects) => objects.iter().any(|it| self.shape.applies(other, it)),
-            None => self.shape.applies(other, one),
-        }
-    }
-
-    fn field(&mut self, on: &str, field: &Field) -> Result<Field, Refusal> {
+    fn field(&mut self, on: &str, field: &'a Field) -> Result<Field, Refusal> {
         let name = &field.name.node;
         let (mut items, mut given) = (Vec::new(), Vec::new());
         if name != "__typename" {
@@ -173,7 +197,8 @@ impl Inliner<'_> {
                 let field = format!("{on}.{name}");
                 return Err(Refusal::List { field });
             }
-            self.inline(ty, &field.selection_set.node, &mut items)?;
+            let below = Standing::of(shape, ty);
+            self.inline(&below, &field.selection_set.node, &mut items)?;
             given = arguments(shape, &known.args, &field.arguments, self.variables)?;
         }
         let alias = field.alias.as_ref().map(|alias| &alias.node);

@@ -18,7 +18,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt};
 
 use super::cache::{AsOf, Key, Payloads};
-use super::payload::{broken, is_unavailable, payload};
+use super::payload::{broken, errors_json, is_unavailable, payload};
 use super::{Execute, Item};
 use crate::auth::Viewer;
 use crate::document::Prepared;
@@ -156,6 +156,27 @@ impl Operation {
         }
     }
 
+    /// Opens it for its first item.
+    ///
+    /// # Errors
+    /// A JSON array of GraphQL errors: the validator refuses what is executed for all, though it let each subscriber's own
+    /// document pass.
+    pub(super) fn open(&self) -> Result<(), String> {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if live.is_some() {
+            return Ok(());
+        }
+        let mut opened = self.opened();
+        let mut cx = Context::from_waker(Waker::noop());
+        match opened.stream.poll_next_unpin(&mut cx) {
+            Poll::Ready(Some(response)) => Err(errors_json(&response.errors)),
+            _ => {
+                *live = Some(opened);
+                Ok(())
+            }
+        }
+    }
+
     /// Whether it shows such an event at all.
     pub(super) fn wants(&self, event: &Event) -> bool {
         !self.messages_only || matches!(event.what, What::MessageSent(_))
@@ -246,7 +267,7 @@ impl Operation {
     fn poll(&self, live: &mut Option<Live>, item: &Item) -> Poll<Option<Response>> {
         let mut polled = Poll::Ready(None);
         for _ in 0..2 {
-            let open = live.get_or_insert_with(|| self.open());
+            let open = live.get_or_insert_with(|| self.opened());
             open.feed.put(item.clone());
             let mut cx = Context::from_waker(Waker::noop());
             polled = open.stream.poll_next_unpin(&mut cx);
@@ -258,7 +279,7 @@ impl Operation {
         polled
     }
 
-    fn open(&self) -> Live {
+    fn opened(&self) -> Live {
         let feed = Feed::default();
         let stream = self.execute(feed.clone());
         Live { feed, stream }

@@ -57,6 +57,7 @@ pub(super) async fn plan(
             payloads: core.payloads.clone(),
         })
     });
+    operation.open()?;
     Ok(Plan {
         operation,
         intent,

@@ -13,11 +13,11 @@ const SDL: &str = r#"
     scalar JSON
     enum Kind { ONE TWO }
     input Look { id: ID kind: Kind kinds: [Kind!] ratio: Float tags: [String!] deep: Look size: Int = 1 }
-    interface Event { cursor: Cursor! }
-    interface RoomEvent { cursor: Cursor! at: String! room: Room! }
-    type Sent implements Event & RoomEvent { cursor: Cursor! at: String! room: Room! message: Message! }
-    type Left implements Event & RoomEvent { cursor: Cursor! at: String! @perViewer room: Room! }
-    type CaughtUp implements Event { cursor: Cursor! }
+    interface Event { cursor: Cursor! seen: Boolean @perViewer }
+    interface RoomEvent { cursor: Cursor! seen: Boolean at: String! room: Room! }
+    type Sent implements Event & RoomEvent { cursor: Cursor! seen: Boolean at: String! room: Room! message: Message! }
+    type Left implements Event & RoomEvent { cursor: Cursor! seen: Boolean at: String! @perViewer room: Room! }
+    type CaughtUp implements Event { cursor: Cursor! seen: Boolean }
     union Thing = Room | Message
     type Room { id: ID! name: String role: String @perViewer things: [Thing!]! users: [User!]! members: MemberConnection! }
     type Message {
@@ -365,6 +365,10 @@ fn the_mark_of_any_object_that_may_stand_there_counts() {
         "... on RoomEvent { at }",
         "... on Sent { at }",
         "... on Left { at }",
+        // Marked on `Event` alone.
+        "seen",
+        "... on CaughtUp { seen }",
+        "... on RoomEvent { s: seen }",
     ] {
         assert!(per_viewer(selections), "{selections}");
     }
@@ -412,16 +416,20 @@ fn fragments_piled_up_within_fragments_are_refused() {
 
 #[test]
 fn a_fragment_that_can_apply_to_nothing_is_left_out() {
-    // Valid as it is written: there are objects of each two types that are next to one another.
-    let text =
-        "subscription { events { ... on Sent { ... on Event { ... on Left { at } cursor } } } }";
-    let shared = shared_with(text, json!({})).unwrap();
-    let spread = format!("{:?}", shared.prepared.document);
-    assert!(
-        spread.contains("Sent") && !spread.contains("Left"),
-        "{spread}"
-    );
-    assert!(!shared.per_viewer);
+    // Valid as they are written: any two types that are next to one another have objects in common.
+    for selections in [
+        "... on Sent { ... on Event { ... on Left { at } cursor } }",
+        "... on RoomEvent { cursor ... on Event { ... on CaughtUp { at: seen } } }",
+    ] {
+        let text = format!("subscription {{ events {{ {selections} }} }}");
+        let shared = shared_with(&text, json!({})).unwrap();
+        let spread = format!("{:?}", shared.prepared.document);
+        assert!(
+            spread.contains("cursor") && !spread.contains("\"at\""),
+            "{spread}"
+        );
+        assert!(!shared.per_viewer);
+    }
 }
 
 #[test]

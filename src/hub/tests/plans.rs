@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::world::World;
 use crate::hub::Plan;
+use crate::hub::operation::{Operation, Parts};
 use crate::model::Visibility::Public;
 
 async fn plan(world: &World, text: &str, variables: Json) -> Plan {
@@ -157,6 +158,26 @@ async fn what_cannot_be_followed_is_refused_with_a_code() {
             .await
             .is_ok()
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_the_validator_refuses_of_the_shared_form_is_refused_at_once() {
+    let world = World::new().await;
+    let operation = |text| {
+        let core = &world.hub.core;
+        Operation::new(Parts {
+            id: 1,
+            messages_only: false,
+            viewer: None,
+            prepared: world.prepare(text, json!({})).unwrap(),
+            execute: core.execute.clone(),
+            payloads: core.payloads.clone(),
+        })
+    };
+    let refused = operation("subscription { events { nothing } }").open();
+    assert!(refused.unwrap_err().contains("GRAPHQL_VALIDATION_FAILED"));
+    assert_eq!(operation("subscription { events { kind } }").open(), Ok(()));
     world.end().await;
 }
 

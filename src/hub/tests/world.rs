@@ -13,7 +13,7 @@ use super::schema::{Probe, TestSchema, schema};
 use super::store::MemoryStore;
 use crate::auth::Viewer;
 use crate::bus::{Announcement, Bus, LocalBus};
-use crate::document::{Documents, Limits, Shape};
+use crate::document::{Documents, Limits, Prepared, Shape};
 use crate::graphql::executor::{Allowance, Executor};
 use crate::hub::{Connection, Envelope, Frame, Hub, Notice, Outbox, Plan, Setup};
 use crate::log::{Tail, TailLimits};
@@ -242,10 +242,14 @@ impl World {
         text: &str,
         variables: Json,
     ) -> Result<Plan, String> {
+        let prepared = self.prepare(text, variables)?;
+        self.hub.plan(prepared, viewer(name)).await
+    }
+
+    pub(super) fn prepare(&self, text: &str, variables: Json) -> Result<Prepared, String> {
         let variables = Variables::from_json(variables);
         let prepared = self.documents.prepare(text, None, variables);
-        let prepared = prepared.map_err(|rejection| format!("{:?}", rejection.errors))?;
-        self.hub.plan(prepared, viewer(name)).await
+        prepared.map_err(|rejection| format!("{:?}", rejection.errors))
     }
 
     pub(super) fn client(&self, name: &str) -> Client {
