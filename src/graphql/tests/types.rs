@@ -60,6 +60,13 @@ impl Types {
         self.fields.contains_key(ty)
     }
 
+    /// Those that an object implements, and unions it is in.
+    pub(super) fn interfaces<'a>(&'a self, object: &'a str) -> impl Iterator<Item = &'a str> {
+        let of =
+            move |(_, objects): &(&String, &Vec<String>)| objects.iter().any(|it| it == object);
+        self.behind.iter().filter(of).map(|(name, _)| name.as_str())
+    }
+
     /// Whether a fragment on `condition` applies to an object.
     pub(super) fn applies(&self, condition: &str, object: &str) -> bool {
         let behind = |objects: &Vec<String>| objects.iter().any(|it| it == object);

@@ -1,16 +1,19 @@
 //! What is shared is executed with no viewer: everything reachable under a subscription is shown so, but for what is
 //! marked; and what an event brings along is shown at once, without a read.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
+use async_graphql::parser::types::FieldDefinition;
 use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
 use futures_util::FutureExt;
 use serde_json::json;
 
 use super::super::event::RoomEventIsEvent;
-use super::super::{Event, Message};
+use super::super::node::Node;
+use super::super::{Event, Message, sdl};
 use super::types::{Types, named};
 use super::world::World;
+use crate::document::Shape;
 use crate::hub::Item;
 use crate::model::{Cursor, Resync, RoomId, Seq};
 
@@ -37,6 +40,7 @@ type Shown = Schema<Stream, EmptyMutation, EmptySubscription>;
 fn show(world: &World, items: Vec<Item>) -> Shown {
     Schema::build(Stream(items), EmptyMutation, EmptySubscription)
         .register_output_type::<RoomEventIsEvent>()
+        .register_output_type::<Node>()
         .data(world.deps.clone())
         .finish()
 }
@@ -125,39 +129,124 @@ fn ways(types: &Types) -> HashMap<String, String> {
     ways
 }
 
+/// Executes without a viewer what stands for each type of object, and compares what fails with the marks.
+struct Unseen {
+    types: Types,
+    shape: Shape,
+    shown: Shown,
+    /// Marks that were found to be needed.
+    marks: HashSet<String>,
+}
+
+impl Unseen {
+    /// Whether the hub takes a field for one that depends on who asks.
+    fn is_marked(&self, ty: &str, field: &str) -> bool {
+        self.shape.field(ty, field).unwrap().per_viewer
+    }
+
+    fn below(&self, field: &FieldDefinition) -> &'static str {
+        match self.types.is_composite(named(&field.ty.node)) {
+            true => "{ __typename }",
+            false => "",
+        }
+    }
+
+    /// A selection on `ty`, within `way`: fails for want of a viewer if `marked`, and not at all otherwise.
+    async fn try_out(&self, way: &str, selection: &str, marked: bool) {
+        let query = way.replace('@', selection);
+        let answer = self.shown.execute(&query).await;
+        let is_refused = !answer.errors.is_empty();
+        assert_eq!(is_refused, marked, "{query}: {:?}", answer.errors);
+        for error in answer.errors {
+            let error = serde_json::to_value(error).unwrap();
+            assert_eq!(error["extensions"]["code"], "UNAUTHENTICATED", "{query}");
+        }
+    }
+
+    /// Each field of a type, through itself and through its interfaces.
+    async fn fields(&mut self, ty: &str, way: &str) {
+        for field in &self.types.fields[ty] {
+            let (name, marked) = (&field.name.node, self.is_marked(ty, &field.name.node));
+            if marked {
+                self.marks.insert(format!("{ty}.{name}"));
+            }
+            let selection = format!("{name} {}", self.below(field));
+            self.try_out(way, &selection, marked).await;
+            for interface in self.types.interfaces(ty) {
+                let fields = &self.types.fields[interface];
+                if fields.iter().any(|field| field.name.node == *name) {
+                    assert_eq!(self.is_marked(interface, name), marked);
+                    let selection = format!("... on {interface} {{ {selection} }}");
+                    self.try_out(way, &selection, marked).await;
+                }
+            }
+        }
+    }
+
+    /// Each field that takes arguments, with each of them: pages from and up to a place that there is.
+    async fn arguments(&self, ty: &str, way: &str) {
+        for field in &self.types.fields[ty] {
+            let name = &field.name.node;
+            if field.arguments.is_empty() || self.is_marked(ty, name) {
+                continue;
+            }
+            let page = format!("{name}(first: 1) {{ pageInfo {{ endCursor }} }}");
+            let answer = self.shown.execute(way.replace('@', &page)).await;
+            let answer = answer.data.into_json().unwrap().to_string();
+            let (_, end) = answer.split_once("\"endCursor\":\"").unwrap();
+            let (end, _) = end.split_once('"').unwrap();
+            for argument in &field.arguments {
+                let value = match argument.node.ty.node.to_string().as_str() {
+                    "Int" => "1".to_owned(),
+                    _ => format!("\"{end}\""),
+                };
+                let argument = &argument.node.name.node;
+                let selection = format!("{name}({argument}: {value}) {{ __typename }}");
+                self.try_out(way, &selection, false).await;
+            }
+        }
+    }
+
+    /// All that is not marked of each object that a field of this type leads to: a room by its message may be made
+    /// otherwise than one by its event.
+    async fn one_further(&self, ty: &str, way: &str) {
+        for field in &self.types.fields[ty] {
+            let (name, target) = (&field.name.node, named(&field.ty.node));
+            if !self.types.is_composite(target) || self.is_marked(ty, name) {
+                continue;
+            }
+            let targets = self.types.behind.get(target);
+            for object in targets.unwrap_or(&vec![target.to_owned()]) {
+                let fields = self.types.fields[object].iter();
+                let plain = fields.filter(|field| !self.is_marked(object, &field.name.node));
+                let plain = plain.map(|field| format!("{} {}", field.name.node, self.below(field)));
+                let plain = plain.collect::<Vec<_>>().join(" ");
+                let selection = format!("{name} {{ ... on {object} {{ {plain} }} }}");
+                self.try_out(way, &selection, false).await;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn without_a_viewer_what_is_marked_fails_and_nothing_else() {
     let (_world, shown) = everything().await;
     let types = Types::read();
     let ways = ways(&types);
     assert!(ways.len() >= 20, "{ways:#?}");
-    let mut marks = 0;
+    let mut unseen = Unseen {
+        types,
+        shape: Shape::read(&sdl()).unwrap(),
+        shown,
+        marks: HashSet::new(),
+    };
     for (ty, way) in &ways {
-        for field in &types.fields[ty] {
-            let name = &field.name.node;
-            let leaf = match types.is_composite(named(&field.ty.node)) {
-                true => format!("{name} {{ __typename }}"),
-                false => name.to_string(),
-            };
-            let answer = shown.execute(way.replace('@', &leaf)).await;
-            let marked = field
-                .directives
-                .iter()
-                .any(|it| it.node.name.node == "perViewer");
-            marks += usize::from(marked);
-            assert_eq!(
-                marked,
-                !answer.errors.is_empty(),
-                "{ty}.{name}: {:?}",
-                answer.errors
-            );
-            for error in answer.errors {
-                let error = serde_json::to_value(error).unwrap();
-                assert_eq!(error["extensions"]["code"], "UNAUTHENTICATED");
-            }
-        }
+        unseen.fields(ty, way).await;
+        unseen.arguments(ty, way).await;
+        unseen.one_further(ty, way).await;
     }
-    assert_eq!(marks, 2, "User.rooms and Room.viewerRole");
+    let marks: BTreeSet<_> = unseen.marks.iter().map(String::as_str).collect();
+    assert_eq!(marks, BTreeSet::from(["Room.viewerRole", "User.rooms"]));
 }
 
 #[tokio::test]
