@@ -45,13 +45,6 @@ impl Drain {
         self.begun.cancelled()
     }
 
-    /// Waits until the server is stopping, and then for this socket's turn: a random moment of the grace period.
-    /// Close with 1012 when it comes. Make it once and pin it outside the socket's loop: each call draws a new moment.
-    pub async fn turn(&self) {
-        self.begun().await;
-        tokio::time::sleep(self.delay()).await;
-    }
-
     /// Runs a socket. The server waits for it; once the grace period is over it is dropped where it stands.
     pub fn spawn(&self, socket: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let over = self.over.clone();
@@ -78,8 +71,9 @@ impl Drain {
         left
     }
 
-    /// The last tenth of the grace period is left for the close handshake of those whose turn comes last.
-    fn delay(&self) -> Duration {
+    /// When a socket's turn comes, from the moment the server began to stop: a random moment of the grace period. Close with
+    /// 1012 then. The last tenth is left for the close handshake of those whose turn comes last.
+    pub fn delay(&self) -> Duration {
         self.grace.mul_f64(rand::rng().random_range(0.0..0.9))
     }
 }
@@ -90,6 +84,11 @@ mod tests {
 
     use super::*;
 
+    async fn turn(drain: &Drain) {
+        drain.begun().await;
+        tokio::time::sleep(drain.delay()).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn sockets_go_spread_over_the_grace_period() {
         let grace = Duration::from_secs(10);
@@ -99,7 +98,7 @@ mod tests {
             .map(|_| {
                 let drain = drain.clone();
                 tokio::spawn(async move {
-                    drain.turn().await;
+                    turn(&drain).await;
                     start.elapsed()
                 })
             })
@@ -118,7 +117,7 @@ mod tests {
     async fn it_is_finished_when_the_last_socket_has_gone() {
         let drain = Drain::new(Duration::from_secs(10));
         let socket = drain.clone();
-        drain.spawn(async move { socket.turn().await });
+        drain.spawn(async move { turn(&socket).await });
         drain.begin();
         assert_eq!(drain.finished().await, 0);
     }
@@ -139,7 +138,7 @@ mod tests {
         let drain = Drain::new(Duration::ZERO);
         drain.begin();
         let start = Instant::now();
-        drain.turn().await;
+        turn(&drain).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 }

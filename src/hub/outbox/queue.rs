@@ -50,9 +50,6 @@ enum Kind {
 }
 
 impl Queue {
-    /// Room for so many frames is kept when the queue runs empty: an idle connection should hold next to nothing.
-    const IDLE_FRAMES: usize = 4;
-
     /// Bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -267,7 +264,8 @@ impl Queue {
     }
 
     fn shrink(&mut self) {
-        if self.frames.is_empty() && self.frames.capacity() > Self::IDLE_FRAMES {
+        // Live events of a socket that keeps up do not come by here: an idle connection should hold next to nothing.
+        if self.frames.is_empty() && self.frames.capacity() > 0 {
             self.frames = VecDeque::new();
         }
         if self.torn.is_empty() && self.torn.capacity() > 0 {

@@ -95,7 +95,8 @@ pub struct Protocol {
     header_token: Option<String>,
     resume: HashMap<String, Option<Cursor>>,
     absent: Absent,
-    runs: HashMap<Arc<str>, Run>,
+    /// A few, and mostly one: looked through rather than hashed.
+    runs: Vec<Run>,
     streams: usize,
     tickets: u64,
 }
@@ -110,7 +111,7 @@ impl Protocol {
             header_token,
             resume: HashMap::new(),
             absent: Absent::default(),
-            runs: HashMap::new(),
+            runs: Vec::new(),
             streams: 0,
             tickets: 0,
         }
@@ -209,11 +210,12 @@ impl Protocol {
 
     /// A subscription has ended by itself, and its client has been told.
     pub fn ended(&mut self, id: &str) {
+        let run = self.runs.iter().find(|run| *run.id == *id);
         if let Some(Run {
             ticket,
             kind: Kind::Stream,
             ..
-        }) = self.runs.get(id)
+        }) = run
         {
             self.forget(id, *ticket);
         }
@@ -221,7 +223,9 @@ impl Protocol {
 
     /// Whether this run is still wanted.
     pub fn wants(&self, id: &str, ticket: Ticket) -> bool {
-        self.runs.get(id).is_some_and(|run| run.ticket == ticket)
+        self.runs
+            .iter()
+            .any(|run| run.ticket == ticket && *run.id == *id)
     }
 
     /// A ping is due by the clock.
@@ -277,7 +281,7 @@ impl Protocol {
         if self.phase != Phase::Ready {
             return Action::Close(Close::UNAUTHORIZED);
         }
-        if self.runs.contains_key(id) {
+        if self.runs.iter().any(|run| *run.id == *id) {
             return Action::Close(Close::DUPLICATE);
         }
         // Used up once it is admitted: what is refused before that may be asked again, and goes on from there.
@@ -305,7 +309,8 @@ impl Protocol {
             ticket,
             kind: Kind::Single,
         };
-        self.runs.insert(id.clone(), run);
+        self.runs.reserve_exact(1);
+        self.runs.push(run);
         Action::Start(Start {
             id,
             ticket,
@@ -317,22 +322,25 @@ impl Protocol {
     fn complete(&mut self, id: &str) -> Action {
         self.absent.over(id);
         // Both sides may complete at once: an id that is not known is no error.
-        let Some(Run { id, ticket, kind }) = self.runs.remove(id) else {
+        let Some(at) = self.runs.iter().position(|run| *run.id == *id) else {
             return Action::Nothing;
         };
+        let Run { id, ticket, kind } = self.runs.swap_remove(at);
         self.streams -= usize::from(kind == Kind::Stream);
         Action::Stop { id, ticket, kind }
     }
 
     fn run(&mut self, id: &str, ticket: Ticket) -> Option<&mut Run> {
-        self.runs.get_mut(id).filter(|run| run.ticket == ticket)
+        self.runs
+            .iter_mut()
+            .find(|run| run.ticket == ticket && *run.id == *id)
     }
 
     fn forget(&mut self, id: &str, ticket: Ticket) -> bool {
         let Some(kind) = self.run(id, ticket).map(|run| run.kind) else {
             return false;
         };
-        self.runs.remove(id);
+        self.runs.retain(|run| *run.id != *id);
         self.over(id);
         self.streams -= usize::from(kind == Kind::Stream);
         true

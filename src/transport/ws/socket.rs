@@ -76,7 +76,7 @@ impl<A: Api> Socket<A> {
         let settings = &endpoint.settings;
         Self {
             protocol: Protocol::new(settings.at_once, header_token),
-            timers: Timers::new(settings.waits, now()),
+            timers: Timers::new(endpoint.waits.clone(), now()),
             outbox,
             work: Work::new(endpoint.api.clone()),
             known: None,
@@ -109,7 +109,6 @@ impl<A: Api> Socket<A> {
         let drain = self.endpoint.drain.clone();
         // Once, not each time round: all sockets wait for the same word, under one lock.
         let mut begun = pin!(drain.begun());
-        let mut turn = pin!(drain.turn());
         let mut wake_at = self.wake_at();
         let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
         loop {
@@ -135,11 +134,7 @@ impl<A: Api> Socket<A> {
                 () = &mut begun, if self.leaving == Leaving::No => {
                     self.leaving = Leaving::Soon;
                     self.protocol.stop();
-                }
-                () = &mut turn, if self.leaving != Leaving::Now => {
-                    self.leaving = Leaving::Now;
-                    self.protocol.stop();
-                    self.leave_when_quiet();
+                    self.timers.leave(now() + drain.delay());
                 }
             }
         }
@@ -324,6 +319,10 @@ impl<A: Api> Socket<A> {
         while let Some(due) = self.timers.due(now()) {
             match due {
                 Due::Close(close) => self.close(close),
+                Due::Leave => {
+                    self.leaving = Leaving::Now;
+                    self.leave_when_quiet();
+                }
                 Due::Ping => {
                     self.protocol.ping_due();
                     if let Some(known) = &self.known {

@@ -1,5 +1,6 @@
 //! When something is due on a socket, by the instants it is told. Reads no clock.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Close;
@@ -34,6 +35,8 @@ impl Default for Waits {
 pub(super) enum Due {
     /// Ping the client.
     Ping,
+    /// The server stops, and it is this socket's turn.
+    Leave,
     /// Close the socket.
     Close(Close),
 }
@@ -45,6 +48,7 @@ enum What {
     Expiry,
     Ping,
     Answer,
+    Leave,
     Stall,
 }
 
@@ -53,7 +57,7 @@ const COUNT: usize = What::Stall as usize + 1;
 /// The instants at which something is due.
 #[derive(Debug)]
 pub(super) struct Timers {
-    waits: Waits,
+    waits: Arc<Waits>,
     at: [Option<Instant>; COUNT],
     reading: bool,
 }
@@ -63,14 +67,15 @@ impl Timers {
     const PING_STEP: Duration = Duration::from_millis(250);
 
     /// A socket that opens now.
-    pub(super) fn new(waits: Waits, now: Instant) -> Self {
+    pub(super) fn new(waits: impl Into<Arc<Waits>>, now: Instant) -> Self {
+        let waits = waits.into();
         let mut timers = Self {
             waits,
             at: [None; COUNT],
             reading: true,
         };
-        if !waits.init.is_zero() {
-            timers.set(What::Init, Some(now + waits.init));
+        if !timers.waits.init.is_zero() {
+            timers.set(What::Init, Some(now + timers.waits.init));
         }
         timers
     }
@@ -83,7 +88,7 @@ impl Timers {
     /// What is due, one thing at a time.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
         use What::*;
-        let order = [Init, Token, Expiry, Answer, Stall, Ping];
+        let order = [Init, Token, Expiry, Answer, Stall, Leave, Ping];
         let what = order
             .into_iter()
             .find(|what| self.at[*what as usize].is_some_and(|at| at <= now))?;
@@ -94,11 +99,17 @@ impl Timers {
             Expiry => Due::Close(Close::TOKEN_EXPIRED),
             Answer => Due::Close(Close::SILENT),
             Stall => Due::Close(Close::TOO_SLOW),
+            Leave => Due::Leave,
             Ping => {
                 self.set(Ping, Some(now + self.waits.ping));
                 Due::Ping
             }
         })
+    }
+
+    /// The server stops; this socket's turn comes at that instant.
+    pub(super) fn leave(&mut self, at: Instant) {
+        self.set(What::Leave, Some(at));
     }
 
     /// `connection_init` has come; its token is being checked.

@@ -45,6 +45,8 @@ pub struct Endpoint<A: Api> {
     pub(super) settings: Settings,
     pub(super) census: Arc<Census>,
     pub(super) drain: Drain,
+    /// The settings', shared by the sockets.
+    pub(super) waits: Arc<Waits>,
     /// When the server's clock for pings began.
     pub(super) started: Instant,
 }
@@ -54,6 +56,7 @@ impl<A: Api> Endpoint<A> {
     pub fn new(api: Arc<A>, settings: Settings, drain: Drain) -> Arc<Self> {
         Arc::new(Self {
             api,
+            waits: Arc::new(settings.waits),
             settings,
             census: Arc::default(),
             drain,
@@ -87,24 +90,44 @@ impl<A: Api> Endpoint<A> {
         // With them goes the letter case of the client's header names: gql (Python) knows the subprotocol only by
         // `Sec-WebSocket-Protocol` to the letter, and speaks the legacy one otherwise.
         *response.extensions_mut() = std::mem::take(request.extensions_mut());
-        let endpoint = self.clone();
+        let (endpoint, drain) = (self.clone(), self.drain.clone());
         self.drain.spawn(async move {
             // The client may go away in the middle of the handshake.
             let Ok(upgraded) = upgrade.await else { return };
+            // A task of its own: it would keep the room that this one needed.
             match upgraded.downcast::<TokioIo<Conn>>() {
                 Ok(parts) => {
                     let (io, early, outbox) = over_tcp(parts);
-                    serve(endpoint, token, chosen, io, early, outbox).await;
+                    let wire = Wire::new(io, early, INIT_BYTES_MAX, outbox);
+                    serve(&drain, endpoint, token, &chosen, wire);
                 }
                 Err(upgraded) => {
                     let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
                     let io = TokioIo::new(upgraded);
-                    // Boxed: no socket should keep room for what it is not.
-                    Box::pin(serve(endpoint, token, chosen, io, Bytes::new(), outbox)).await;
+                    let wire = Wire::new(io, Bytes::new(), INIT_BYTES_MAX, outbox);
+                    serve(&drain, endpoint, token, &chosen, wire);
                 }
             }
         });
         response
+    }
+}
+
+fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    drain: &Drain,
+    endpoint: Arc<Endpoint<A>>,
+    token: Option<String>,
+    chosen: &Subprotocol,
+    mut wire: Wire<S>,
+) {
+    match chosen {
+        Subprotocol::Spoken => {
+            let mut socket = Socket::new(endpoint, token, wire.outbox().clone());
+            drain.spawn(async move { socket.serve(&mut wire).await });
+        }
+        Subprotocol::Foreign(_) => {
+            drain.spawn(async move { wire.close(Close::SUBPROTOCOL, false).await });
+        }
     }
 }
 
@@ -113,21 +136,6 @@ fn over_tcp(parts: Parts<TokioIo<Conn>>) -> (SharedConn, Bytes, Arc<Outbox>) {
     let conn = Arc::new(bounded(parts.io.into_inner()));
     let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, conn.clone());
     (SharedConn(conn), parts.read_buf, Arc::new(outbox))
-}
-
-async fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin>(
-    endpoint: Arc<Endpoint<A>>,
-    token: Option<String>,
-    chosen: Subprotocol,
-    io: S,
-    early: Bytes,
-    outbox: Arc<Outbox>,
-) {
-    let mut wire = Wire::new(io, early, INIT_BYTES_MAX, outbox.clone());
-    match chosen {
-        Subprotocol::Spoken => Socket::new(endpoint, token, outbox).serve(&mut wire).await,
-        Subprotocol::Foreign(_) => wire.close(Close::SUBPROTOCOL, false).await,
-    }
 }
 
 impl Sink for Conn {

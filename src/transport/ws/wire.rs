@@ -83,6 +83,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// What is written from.
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
     /// Changes how long a message may be, from the next one on.
     pub(super) fn limit(&mut self, message_bytes_max: usize) {
         self.reader.limit(message_bytes_max);

@@ -44,6 +44,11 @@ struct Mutation {
 /// The futures of one socket.
 pub(super) struct Work<A: Api> {
     api: Arc<A>,
+    /// On the heap, and only while there is something: most sockets only listen.
+    going: Option<Box<Going<A>>>,
+}
+
+struct Going<A: Api> {
     running: FuturesUnordered<Running<A>>,
     stops: HashMap<Ticket, AbortHandle>,
     mutations: HashSet<Ticket>,
@@ -51,11 +56,9 @@ pub(super) struct Work<A: Api> {
     behind: VecDeque<Mutation>,
 }
 
-impl<A: Api> Work<A> {
-    /// None yet.
-    pub(super) fn new(api: Arc<A>) -> Self {
+impl<A: Api> Default for Going<A> {
+    fn default() -> Self {
         Self {
-            api,
             running: FuturesUnordered::new(),
             stops: HashMap::new(),
             mutations: HashSet::new(),
@@ -63,25 +66,43 @@ impl<A: Api> Work<A> {
             behind: VecDeque::new(),
         }
     }
+}
+
+impl<A: Api> Work<A> {
+    /// None yet.
+    pub(super) fn new(api: Arc<A>) -> Self {
+        Self { api, going: None }
+    }
 
     /// The next thing that comes to its end; waits for ever when nothing runs.
     pub(super) async fn next(&mut self) -> Done<A> {
-        if self.running.is_empty() {
-            std::future::pending::<()>().await;
+        match &mut self.going {
+            Some(going) if !going.running.is_empty() => {
+                going.running.next().await.unwrap_or(Done::Stopped)
+            }
+            going => {
+                // Whatever waited behind something would have begun at its end.
+                *going = None;
+                std::future::pending().await
+            }
         }
-        self.running.next().await.unwrap_or(Done::Stopped)
+    }
+
+    fn going(&mut self) -> &mut Going<A> {
+        self.going.get_or_insert_default()
     }
 
     /// Whether mutations are under way.
     pub(super) fn mutates(&self) -> bool {
-        !self.mutations.is_empty()
+        let going = self.going.as_ref();
+        going.is_some_and(|going| !going.mutations.is_empty())
     }
 
     /// Checks a token.
     pub(super) fn authenticate(&mut self, token: String) {
         let api = self.api.clone();
         let check = async move { Done::Authenticated(api.authenticate(&token).await) };
-        self.running.push(check.boxed());
+        self.going().running.push(check.boxed());
     }
 
     /// Executes a query, beside whatever else runs.
@@ -92,7 +113,7 @@ impl<A: Api> Work<A> {
             Done::Answered(start, response)
         };
         let query = self.stoppable(ticket, query);
-        self.running.push(query);
+        self.going().running.push(query);
     }
 
     /// Plans a subscription, from where the log ends now.
@@ -103,13 +124,13 @@ impl<A: Api> Work<A> {
             Done::Planned(start, plan)
         };
         let plan = self.stoppable(ticket, plan);
-        self.running.push(polled_once(plan));
+        self.going().running.push(polled_once(plan));
     }
 
     /// Executes a mutation, after those that came before.
     pub(super) fn mutate(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
-        self.mutations.insert(start.ticket);
-        self.behind.push_back(Mutation {
+        self.going().mutations.insert(start.ticket);
+        self.going().behind.push_back(Mutation {
             start,
             prepared,
             viewer,
@@ -119,23 +140,24 @@ impl<A: Api> Work<A> {
 
     /// The client wants no more of this. A mutation that has begun is finished all the same: half of it may be done.
     pub(super) fn stop(&mut self, ticket: Ticket) {
-        if let Some(stop) = self.stops.remove(&ticket) {
+        if let Some(stop) = self.going().stops.remove(&ticket) {
             stop.abort();
         }
-        let behind = self.behind.len();
-        self.behind
+        let behind = self.going().behind.len();
+        self.going()
+            .behind
             .retain(|mutation| mutation.start.ticket != ticket);
-        if self.behind.len() < behind {
-            self.mutations.remove(&ticket);
+        if self.going().behind.len() < behind {
+            self.going().mutations.remove(&ticket);
         }
     }
 
     /// To be told of each end.
     pub(super) fn finished(&mut self, ticket: Ticket) {
-        self.stops.remove(&ticket);
-        self.mutations.remove(&ticket);
-        if self.barrier == Some(ticket) {
-            self.barrier = None;
+        self.going().stops.remove(&ticket);
+        self.going().mutations.remove(&ticket);
+        if self.going().barrier == Some(ticket) {
+            self.going().barrier = None;
             self.advance();
         }
     }
@@ -146,13 +168,13 @@ impl<A: Api> Work<A> {
         work: impl Future<Output = Done<A>> + Send + 'static,
     ) -> Running<A> {
         let (work, stop) = abortable(work);
-        self.stops.insert(ticket, stop);
+        self.going().stops.insert(ticket, stop);
         work.map(|done| done.unwrap_or(Done::Stopped)).boxed()
     }
 
     fn advance(&mut self) {
-        while self.barrier.is_none()
-            && let Some(mutation) = self.behind.pop_front()
+        while self.going().barrier.is_none()
+            && let Some(mutation) = self.going().behind.pop_front()
         {
             self.begin(mutation);
         }
@@ -165,14 +187,14 @@ impl<A: Api> Work<A> {
             viewer,
         } = mutation;
         if prepared.root_fields > 1 {
-            self.barrier = Some(start.ticket);
+            self.going().barrier = Some(start.ticket);
         }
         let api = self.api.clone();
         let mutation = async move {
             let response = guarded(api.execute(prepared, viewer)).await;
             Done::Answered(start, response)
         };
-        self.running.push(polled_once(mutation.boxed()));
+        self.going().running.push(polled_once(mutation.boxed()));
     }
 }
 

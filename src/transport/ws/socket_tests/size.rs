@@ -11,7 +11,7 @@ use crate::transport::ws::socket::Socket;
 use crate::transport::ws::wire::Wire;
 
 #[tokio::test]
-async fn a_sockets_task_takes_less_than_two_kilobytes() {
+async fn a_sockets_task_takes_1280_bytes_at_most() {
     let world = World::new();
     let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
     let mut socket = Socket::new(world.endpoint.clone(), None, outbox.clone());
@@ -19,5 +19,6 @@ async fn a_sockets_task_takes_less_than_two_kilobytes() {
     let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
     let task = async move { socket.serve(&mut wire).await };
     let bytes = size_of_val(&task);
-    assert!(bytes < 2_000, "{bytes} bytes");
+    // The allocator hands out 1,280 bytes or 1,536.
+    assert!(bytes <= 1_280, "{bytes} bytes");
 }
