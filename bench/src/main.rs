@@ -4,6 +4,7 @@
 
 mod contenders;
 mod fanout;
+mod http;
 mod load;
 mod machine;
 mod markdown;

@@ -1,4 +1,4 @@
-//! Durable sends: closed-loop senders, each on its own WebSocket, each a GraphQL mutation that waits for its answer.
+//! Durable sends: closed-loop senders, each on a connection of its own, each a GraphQL mutation that waits for its answer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, http::HeaderValue};
 
 use crate::contenders::LOBBY;
+use crate::http::Http;
 use crate::machine::{Cores, cpu_of};
 use crate::markdown::{Table, figure};
 use crate::one_commit;
@@ -54,6 +55,7 @@ struct Run {
 
 const SINGLE: &str = "one commit a send, SQLite alone";
 const GROUPED: &str = "Tidings, GraphQL over WebSocket";
+const HTTP: &str = "Tidings, GraphQL over HTTP";
 const PEER: &str = "async-graphql-axum as it comes, keeping nothing";
 
 const SEND: &str = "mutation Send($input: SendMessageInput!) { sendMessage(input: $input) { message { id cursor } duplicate } }";
@@ -66,11 +68,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         for round in 0..options.rounds {
             let folder = tempfile::tempdir()?;
             let single = one_commit::run(folder.path(), senders, length, body.clone()).await?;
-            let grouped =
-                over_sockets(Server::tidings(Cores::ANY.server)?, senders, length, &body).await?;
+            let tidings = || Server::tidings(Cores::ANY.server);
+            let grouped = measure(tidings()?, Way::WebSocket, senders, length, &body).await?;
+            let http = measure(tidings()?, Way::Http, senders, length, &body).await?;
             let bare = Server::peer(Peer::AsyncGraphql, Cores::ANY.server)?;
-            let bare = over_sockets(bare, senders, length, &body).await?;
-            for (what, outcome) in [(SINGLE, single), (GROUPED, grouped), (PEER, bare)] {
+            let bare = measure(bare, Way::WebSocket, senders, length, &body).await?;
+            let outcomes = [
+                (SINGLE, single),
+                (GROUPED, grouped),
+                (HTTP, http),
+                (PEER, bare),
+            ];
+            for (what, outcome) in outcomes {
                 record.runs.push(Run::of(&outcome, senders, what, round));
             }
             record.write(&options.json)?;
@@ -132,35 +141,73 @@ fn tables(record: &Record<Run>) -> String {
     format!("{}{table}\n", record.heading())
 }
 
-async fn over_sockets(
+/// How a sender is connected.
+#[derive(Clone, Copy)]
+enum Way {
+    WebSocket,
+    Http,
+}
+
+enum Sender {
+    WebSocket(Box<Socket>),
+    Http(Http),
+}
+
+impl Sender {
+    async fn connect(server: &Server, way: Way, user: &str) -> anyhow::Result<Self> {
+        Ok(match way {
+            Way::WebSocket => Self::WebSocket(Box::new(connect(server, user).await?)),
+            Way::Http => Self::Http(Http::connect(&server.address, token(user)?).await?),
+        })
+    }
+
+    /// Sends one message and waits until it is acknowledged.
+    async fn send(&mut self, body: &str) -> anyhow::Result<()> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let variables = json!({ "input": { "id": id, "roomId": LOBBY, "body": body } });
+        let request = json!({ "query": SEND, "variables": variables });
+        let response = match self {
+            Self::WebSocket(socket) => execute(socket, request).await?,
+            Self::Http(http) => http.post(&request.to_string()).await?,
+        };
+        anyhow::ensure!(
+            response["data"]["sendMessage"]["duplicate"] == false,
+            "not sent: {response}"
+        );
+        Ok(())
+    }
+}
+
+async fn measure(
     server: Server,
+    way: Way,
     senders: usize,
     length: Duration,
     body: &Arc<str>,
 ) -> anyhow::Result<Outcome> {
-    let mut sockets = Vec::new();
+    let mut ready = Vec::new();
     for n in 0..senders {
-        sockets.push(connect(&server, &format!("sender-{n}")).await?);
+        ready.push(Sender::connect(&server, way, &format!("sender-{n}")).await?);
     }
     // A first send of each joins the room; what follows is only sending.
     let mut tasks = JoinSet::new();
-    for mut socket in sockets {
+    for mut sender in ready {
         let body = body.clone();
-        tasks.spawn(async move { send(&mut socket, &body).await.map(|()| socket) });
+        tasks.spawn(async move { sender.send(&body).await.map(|()| sender) });
     }
-    let mut sockets = Vec::new();
+    let mut ready = Vec::new();
     while let Some(joined) = tasks.join_next().await {
-        sockets.push(joined??);
+        ready.push(joined??);
     }
     let (began, cpu_before) = (Instant::now(), cpu_of(server.pid)?);
     let mut tasks = JoinSet::new();
-    for mut socket in sockets {
+    for mut sender in ready {
         let body = body.clone();
         tasks.spawn(async move {
             let mut latencies = Vec::new();
             while began.elapsed() < length {
                 let sent = Instant::now();
-                send(&mut socket, &body).await?;
+                sender.send(&body).await?;
                 latencies.push(sent.elapsed());
             }
             anyhow::Ok(latencies)
@@ -197,20 +244,15 @@ async fn connect(server: &Server, user: &str) -> anyhow::Result<Socket> {
     Ok(socket)
 }
 
-async fn send(socket: &mut Socket, body: &str) -> anyhow::Result<()> {
-    let id = uuid::Uuid::now_v7().to_string();
-    let variables = json!({ "input": { "id": id, "roomId": LOBBY, "body": body } });
-    let payload = json!({ "query": SEND, "variables": variables });
-    let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });
+/// Executes an operation: its one response.
+async fn execute(socket: &mut Socket, request: Value) -> anyhow::Result<Value> {
+    let subscribe = json!({ "id": "1", "type": "subscribe", "payload": request });
     socket.send(Message::text(subscribe.to_string())).await?;
-    let next = answer(socket).await?;
-    anyhow::ensure!(
-        next["payload"]["data"]["sendMessage"]["duplicate"] == false,
-        "not sent: {next}"
-    );
+    let mut next = answer(socket).await?;
+    anyhow::ensure!(next["type"] == "next", "no answer: {next}");
     let complete = answer(socket).await?;
     anyhow::ensure!(complete["type"] == "complete", "not complete: {complete}");
-    Ok(())
+    Ok(next["payload"].take())
 }
 
 /// The next message that is not a ping.
