@@ -8,9 +8,10 @@ use crate::markdown::figure;
 use crate::record::Record;
 use crate::stats::{Spread, distinct};
 
-const WIDTH: f64 = 900.0;
+const WIDTH: f64 = 980.0;
 const PANEL_WIDTH: f64 = WIDTH / 2.0;
-const NAMES_WIDTH: f64 = 210.0;
+/// The longest name, in a wide fallback font.
+const NAMES_WIDTH: f64 = 250.0;
 /// For the figure behind the longest bar.
 const FIGURE_WIDTH: f64 = 50.0;
 const TITLE_HEIGHT: f64 = 44.0;
@@ -138,7 +139,7 @@ mod tests {
         }]);
         assert!(svg.contains("width=\"190.0\""), "{svg}");
         assert!(
-            svg.contains("class=\"own\" x=\"210\" y=\"99\" width=\"47.5\""),
+            svg.contains("class=\"own\" x=\"250\" y=\"99\" width=\"47.5\""),
             "{svg}"
         );
         assert!(
