@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 
 /// A cache for many threads at once.
-pub(super) struct Cache<K: Hash + Eq, V> {
+pub(crate) struct Cache<K: Hash + Eq, V> {
     inner: Mutex<Inner<K, V>>,
     count_max: usize,
     weight_max: usize,
@@ -19,7 +19,7 @@ struct Inner<K: Hash + Eq, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
-    pub(super) fn new(count_max: usize, weight_max: usize) -> Self {
+    pub(crate) fn new(count_max: usize, weight_max: usize) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 items: LruCache::unbounded(),
@@ -30,7 +30,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
     }
 
-    pub(super) fn get<Q>(&self, key: &Q) -> Option<V>
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -39,7 +39,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     }
 
     /// Remembers something, unless it alone is over the bound.
-    pub(super) fn put(&self, key: K, value: V, weight: usize) {
+    pub(crate) fn put(&self, key: K, value: V, weight: usize) {
         if weight > self.weight_max || self.count_max == 0 {
             return;
         }
@@ -54,6 +54,11 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
                 None => break,
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().items.len()
     }
 
     // A panic while it was locked would have to come from `Hash` or `Eq`; what is cached is whole all the same.

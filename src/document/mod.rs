@@ -34,12 +34,12 @@ pub use params::{Params, Sha256};
 pub use rejection::{Rejection, server_error};
 pub use shape::Shape;
 
+pub(crate) use cache::Cache;
 pub(crate) use rejection::coded;
 pub(crate) use root::included;
 pub(crate) use shape::Kind;
 
 use crate::error::Code;
-use cache::Cache;
 use root::{Roots, pick};
 
 /// What a parsed document weighs, beside its text, for each token: the tree has a few allocations for each.

@@ -341,6 +341,31 @@ fn a_document_is_parsed_once() {
 }
 
 #[test]
+fn documents_that_were_not_used_longest_are_parsed_anew() {
+    let reused = |limits: Limits, texts: &[&str]| {
+        let documents = documents(limits);
+        let prepare = |text| documents.prepare(text, None, Variables::default()).unwrap();
+        let first = prepare(texts[0]);
+        texts[1..].iter().for_each(|text| drop(prepare(text)));
+        Arc::ptr_eq(&first.document, &prepare(texts[0]).document)
+    };
+    let two = Limits {
+        cached: 2,
+        ..Limits::default()
+    };
+    assert!(reused(two.clone(), &["{n}", "{ n}"]));
+    assert!(!reused(two, &["{n}", "{ n}", "{n }"]));
+    // Three tokens each, at what a token weighs, and the text.
+    let cached_bytes = 2 * (3 * TOKEN_BYTES + 4);
+    let bytes = |cached_bytes| Limits {
+        cached_bytes,
+        ..Limits::default()
+    };
+    assert!(reused(bytes(cached_bytes), &["{ n}", "{n }"]));
+    assert!(!reused(bytes(cached_bytes - 1), &["{ n}", "{n }"]));
+}
+
+#[test]
 fn the_operation_is_picked_as_the_specification_says() {
     let documents = documents(Limits::default());
     let prepare = |text, name| documents.prepare(text, name, Variables::default());

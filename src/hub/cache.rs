@@ -130,6 +130,11 @@ impl Payloads {
         self.up_to_date().is_sound(&Shows::of(event), as_of)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.up_to_date().payloads.len()
+    }
+
     fn up_to_date(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while kept.followed < self.tail.head() {

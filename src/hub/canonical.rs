@@ -35,6 +35,8 @@ pub(super) struct Canonical {
     pub(super) text: String,
     /// It selects a field that depends on who asks.
     pub(super) per_viewer: bool,
+    /// How many fields and fragments it was spread out to, skipped ones included.
+    pub(super) selections: usize,
 }
 
 /// Why an operation cannot be followed.
@@ -82,6 +84,7 @@ pub(super) fn canonical(shape: &Shape, prepared: &Prepared) -> Result<Canonical,
         prepared: prepared_of(root, prepared.hides),
         text,
         per_viewer,
+        selections: SELECTIONS_MAX - inliner.left,
     })
 }
 

@@ -1,6 +1,5 @@
 //! What the parts of the hub share, and its threads.
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -12,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::cache::Payloads;
 use super::line::Inbox;
-use super::operations::Operations;
+use super::operations::{Idle, Operations};
 use super::worker::Worker;
 use super::{Execute, Setup};
 use crate::document::Shape;
@@ -37,8 +36,12 @@ pub(super) struct Core {
 impl Core {
     /// Payloads that are kept for others: what a busy server makes in some seconds.
     const PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
-    /// Operations that no one uses and that are kept ready for the next one who does.
-    const IDLE_OPERATIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+    /// Operations that no one uses and that are kept ready for the next one who does: 2 kB each, and 0.6 kB for each thing
+    /// that they select.
+    pub(super) const IDLE_OPERATIONS: Idle = Idle {
+        operations: 256,
+        selections: 20_000,
+    };
     /// Reads of the store by catch-ups at once.
     const READS: usize = 8;
 
@@ -49,7 +52,7 @@ impl Core {
             tail: setup.tail,
             execute: setup.execute,
             shape: setup.shape,
-            operations: Operations::new(Self::IDLE_OPERATIONS),
+            operations: Operations::new(&Self::IDLE_OPERATIONS),
             runtime: Handle::current(),
             reads: Semaphore::new(Self::READS),
             tasks: TaskTracker::new(),

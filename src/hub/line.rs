@@ -152,6 +152,16 @@ impl Line {
         self.state().subs.push(sub);
     }
 
+    /// How much its operations select, each counted once.
+    pub(super) fn selections(&self) -> usize {
+        let state = self.state();
+        let mut operations: Vec<_> = state.subs.iter().map(|sub| &sub.operation).collect();
+        operations.sort_unstable_by_key(|operation| operation.id);
+        operations.dedup_by_key(|operation| operation.id);
+        let selections = operations.iter().map(|operation| operation.selections);
+        selections.sum()
+    }
+
     /// The subscriptions that have not ended.
     #[cfg(test)]
     pub(super) fn subs(&self) -> Vec<Arc<Sub>> {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -115,11 +116,17 @@ pub(super) struct Operation {
     pub(super) id: u64,
     /// `messageSent` rather than `events`.
     pub(super) messages_only: bool,
+    /// How much it selects, which is what it costs to be kept.
+    pub(super) selections: usize,
     /// Whose it is, where it selects what depends on who asks.
     viewer: Option<Arc<Viewer>>,
     prepared: Prepared,
     execute: Execute,
     payloads: Arc<Payloads>,
+    /// More than one subscription has asked for it. Payloads for a single one are not worth keeping.
+    is_shared: AtomicBool,
+    /// Payloads that were kept.
+    kept: AtomicU64,
     live: Mutex<Option<Live>>,
     flights: Mutex<HashMap<(Key, AsOf), Flight>>,
 }
@@ -133,6 +140,7 @@ struct Live {
 pub(super) struct Parts {
     pub(super) id: u64,
     pub(super) messages_only: bool,
+    pub(super) selections: usize,
     pub(super) viewer: Option<Arc<Viewer>>,
     pub(super) prepared: Prepared,
     pub(super) execute: Execute,
@@ -147,10 +155,13 @@ impl Operation {
         Self {
             id: parts.id,
             messages_only: parts.messages_only,
+            selections: parts.selections,
             viewer: parts.viewer,
             prepared: parts.prepared,
             execute: parts.execute,
             payloads: parts.payloads,
+            is_shared: AtomicBool::new(false),
+            kept: AtomicU64::new(0),
             live: Mutex::new(None),
             flights: Mutex::default(),
         }
@@ -184,12 +195,15 @@ impl Operation {
 
     /// The payload, from the cache or by one poll. `as_of`: from before the item's event was read.
     pub(super) fn render(&self, item: &Item, as_of: AsOf) -> Rendered {
+        let kept = self.kept.load(Ordering::Acquire);
         if let Some(bytes) = self.cached(item) {
             return Rendered::Now(bytes);
         }
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         // Another worker may have made it while this one waited.
-        if let Some(bytes) = self.cached(item) {
+        if self.kept.load(Ordering::Acquire) != kept
+            && let Some(bytes) = self.cached(item)
+        {
             return Rendered::Now(bytes);
         }
         let polled = catch_unwind(AssertUnwindSafe(|| self.poll(&mut live, item)));
@@ -295,6 +309,11 @@ impl Operation {
         (self.execute)(self.prepared.clone(), data)
     }
 
+    /// To be called when another subscription asks for it.
+    pub(super) fn share(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
+    }
+
     fn key(&self, item: &Item) -> Option<Key> {
         let (seq, revoked) = match item {
             Item::Event(event) => (event.cursor.seq, None),
@@ -309,11 +328,15 @@ impl Operation {
     }
 
     fn cached(&self, item: &Item) -> Option<Bytes> {
+        if !self.is_shared.load(Ordering::Relaxed) {
+            return None;
+        }
         self.payloads.get(&self.key(item)?)
     }
 
     fn keep(&self, item: &Item, bytes: &Bytes, as_of: AsOf) {
-        let Some(key) = self.key(item) else {
+        let key = self.key(item);
+        let Some(key) = key.filter(|_| self.is_shared.load(Ordering::Relaxed)) else {
             return;
         };
         let event = match item {
@@ -321,5 +344,6 @@ impl Operation {
             _ => None,
         };
         self.payloads.keep(key, bytes, event, as_of);
+        self.kept.fetch_add(1, Ordering::Release);
     }
 }

@@ -1,14 +1,11 @@
 //! The operations in use, by what they ask for: subscribers of one share its renders.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use lru::LruCache;
-
-use crate::model::UserId;
-
 use super::operation::Operation;
+use crate::document::Cache;
+use crate::model::UserId;
 
 /// What makes two operations one: the canonical text, and the viewer where it matters.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -29,27 +26,36 @@ impl OperationKey {
 }
 
 /// All operations. Those in use are kept by their subscriptions, and some that were used lately are kept ready.
-pub(super) struct Operations(Mutex<Table>);
+pub(super) struct Operations {
+    table: Mutex<Table>,
+    /// What an operation weighs here is what it selects.
+    lately: Cache<OperationKey, Arc<Operation>>,
+}
 
+#[derive(Default)]
 struct Table {
     all: HashMap<OperationKey, Weak<Operation>>,
-    lately: LruCache<OperationKey, Arc<Operation>>,
     next_id: u64,
     /// When the table has this many entries, those of operations that are gone are taken out.
     sweep_at: usize,
 }
 
+/// How many operations may be kept that no one uses.
+pub(super) struct Idle {
+    /// So many.
+    pub(super) operations: usize,
+    /// With so many selections in all.
+    pub(super) selections: usize,
+}
+
 impl Operations {
     const SWEEP_AT_LEAST: usize = 256;
 
-    /// An empty one that keeps `idle_max` operations which no one uses.
-    pub(super) fn new(idle_max: NonZeroUsize) -> Self {
-        Self(Mutex::new(Table {
-            all: HashMap::new(),
-            lately: LruCache::new(idle_max),
-            next_id: 0,
-            sweep_at: Self::SWEEP_AT_LEAST,
-        }))
+    pub(super) fn new(idle: &Idle) -> Self {
+        Self {
+            table: Mutex::default(),
+            lately: Cache::new(idle.operations, idle.selections),
+        }
     }
 
     /// The operation under this key, made (with its number) when there is none.
@@ -58,26 +64,41 @@ impl Operations {
         key: OperationKey,
         make: impl FnOnce(u64) -> Operation,
     ) -> Arc<Operation> {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = table.all.get(&key).and_then(Weak::upgrade);
-        let operation = found.unwrap_or_else(|| {
-            table.next_id += 1;
-            let made = Arc::new(make(table.next_id));
-            table.all.insert(key.clone(), Arc::downgrade(&made));
-            made
-        });
-        table.lately.put(key, operation.clone());
-        table.sweep();
+        let operation = {
+            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.get(&key, make)
+        };
+        self.lately
+            .put(key, operation.clone(), operation.selections);
         operation
+    }
+
+    /// How many there are in the table, those that are gone included, and how many of them may be unused.
+    #[cfg(test)]
+    pub(super) fn census(&self) -> (usize, usize) {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        (table.all.len(), self.lately.len())
     }
 }
 
 impl Table {
+    fn get(&mut self, key: &OperationKey, make: impl FnOnce(u64) -> Operation) -> Arc<Operation> {
+        if let Some(found) = self.all.get(key).and_then(Weak::upgrade) {
+            found.share();
+            return found;
+        }
+        self.next_id += 1;
+        let made = Arc::new(make(self.next_id));
+        self.all.insert(key.clone(), Arc::downgrade(&made));
+        self.sweep();
+        made
+    }
+
     fn sweep(&mut self) {
-        if self.all.len() < self.sweep_at {
+        if self.all.len() < self.sweep_at.max(Operations::SWEEP_AT_LEAST) {
             return;
         }
         self.all.retain(|_, operation| operation.strong_count() > 0);
-        self.sweep_at = (2 * self.all.len()).max(Operations::SWEEP_AT_LEAST);
+        self.sweep_at = 2 * self.all.len();
     }
 }

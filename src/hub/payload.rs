@@ -2,8 +2,8 @@
 
 use async_graphql::{Response, ServerError, Value};
 use bytes::Bytes;
-use serde_json::{Map, Value as Json, json};
 
+use crate::document::{coded, server_error};
 use crate::error::{Code, Error};
 use crate::model::{Cursor, Resync};
 
@@ -31,12 +31,8 @@ pub(super) fn payload(response: &Response, cursor: Cursor) -> Bytes {
 
 /// The payload of an event that could not be rendered: an error rather than silence.
 pub(super) fn broken(cursor: Cursor) -> Bytes {
-    let mut error = ServerError::new(Error::Internal.to_string(), None);
-    let mut extensions = async_graphql::ErrorExtensionValues::default();
-    extensions.set("code", Error::Internal.code().as_str());
-    extensions.set("retryable", Error::Internal.code().retryable());
-    error.extensions = Some(extensions);
-    payload(&Response::from_errors(vec![error]), cursor)
+    let errors = vec![server_error(&Error::Internal)];
+    payload(&Response::from_errors(errors), cursor)
 }
 
 /// Whether the store did not answer while a payload was made: it is made again rather than sent.
@@ -63,28 +59,19 @@ pub(super) fn errors_json(errors: &[ServerError]) -> String {
 
 /// One error of ours as a JSON array of GraphQL errors.
 pub(super) fn error_json(error: &Error) -> String {
-    let code = error.code();
-    coded_json(code, &error.to_string(), {
-        let mut more = Map::new();
-        if let Error::ResyncRequired { reason, cursor } = error {
-            more.insert("reason".into(), reason_text(*reason).into());
-            more.insert("cursor".into(), cursor.as_str().into());
-        }
-        more
-    })
+    let mut shown = server_error(error);
+    if let Error::ResyncRequired { reason, cursor } = error {
+        let extensions = shown.extensions.get_or_insert_default();
+        extensions.set("reason", reason_text(*reason));
+        extensions.set("cursor", cursor.as_str());
+    }
+    errors_json(&[shown])
 }
 
 /// An error that is not one of [`Error`]'s.
 pub(super) fn refusal_json(text: &str) -> String {
-    coded_json(Code::GraphqlValidationFailed, text, Map::new())
-}
-
-fn coded_json(code: Code, text: &str, more: Map<String, Json>) -> String {
-    let mut extensions = Map::new();
-    extensions.insert("code".into(), code.as_str().into());
-    extensions.insert("retryable".into(), code.retryable().into());
-    extensions.extend(more);
-    json!([{ "message": text, "extensions": extensions }]).to_string()
+    let error = ServerError::new(text, None);
+    errors_json(&[coded(error, Code::GraphqlValidationFailed)])
 }
 
 fn reason_text(reason: Resync) -> &'static str {
@@ -97,6 +84,8 @@ fn reason_text(reason: Resync) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value as Json;
+
     use super::*;
     use crate::model::{Epoch, Seq};
 

@@ -51,6 +51,7 @@ pub(super) async fn plan(
         Operation::new(Parts {
             id,
             messages_only: intent.messages_only,
+            selections: canonical.selections,
             viewer,
             prepared: canonical.prepared,
             execute: core.execute.clone(),

@@ -1,6 +1,7 @@
 //! The hub against a real tail, a log in memory and a small schema.
 
 mod access;
+mod bounds;
 mod delivery;
 mod plans;
 mod positions;

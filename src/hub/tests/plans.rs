@@ -169,6 +169,7 @@ async fn what_the_validator_refuses_of_the_shared_form_is_refused_at_once() {
         Operation::new(Parts {
             id: 1,
             messages_only: false,
+            selections: 1,
             viewer: None,
             prepared: world.prepare(text, json!({})).unwrap(),
             execute: core.execute.clone(),
@@ -194,19 +195,5 @@ async fn a_selection_of_which_nothing_is_left_is_an_empty_object() {
     let next = ada.next().await;
     assert_eq!(next["payload"]["data"], json!({ "events": { "user": {} } }));
     assert_eq!(next["payload"]["errors"], json!(null), "{next}");
-    world.end().await;
-}
-
-#[tokio::test]
-async fn an_operation_in_use_is_found_again_however_many_came_since() {
-    let world = World::new().await;
-    let text = |n: usize| format!("subscription {{ events {{ k{n}: kind }} }}");
-    let used = plan(&world, &text(0), json!({})).await;
-    let unused = Arc::downgrade(&plan(&world, &text(1), json!({})).await.operation);
-    for n in 2..600 {
-        plan(&world, &text(n), json!({})).await;
-    }
-    assert!(same(&used, &plan(&world, &text(0), json!({})).await));
-    assert_eq!(unused.strong_count(), 0, "what no one uses goes");
     world.end().await;
 }

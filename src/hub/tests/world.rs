@@ -370,6 +370,11 @@ impl Client {
         }
     }
 
+    /// Reads until a subscription has said that it has caught up.
+    pub(super) async fn until_greeted(&mut self) {
+        while !self.event().await.to_string().contains("CaughtUp") {}
+    }
+
     pub(super) async fn notice(&self) -> Notice {
         self.connection().notice().await
     }
