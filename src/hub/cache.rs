@@ -369,4 +369,26 @@ mod tests {
         assert!((7..10).all(|seq| kept.payloads.contains_key(&key(seq))));
         assert_eq!((kept.by_message.len(), kept.order.len()), (3, 3));
     }
+
+    #[test]
+    fn keys_of_what_was_forgotten_do_not_pile_up() {
+        let mut kept = kept(1_000_000);
+        let room = RoomId::generate();
+        for seq in 0..10_000 {
+            let message = MessageId::generate();
+            kept.insert(key(seq), "soon deleted".into(), shows(message, None, room));
+            gone(&mut kept, Gone::Message(message));
+            assert!(kept.order.len() <= Kept::STALE_KEYS + 2);
+        }
+        // One that stays is found where it is, however many go around it.
+        let stays = shows(MessageId::generate(), None, room);
+        kept.insert(key(10_000), "stays".into(), stays);
+        for seq in 10_001..12_000 {
+            let message = MessageId::generate();
+            kept.insert(key(seq), "soon deleted".into(), shows(message, None, room));
+            gone(&mut kept, Gone::Message(message));
+        }
+        assert!(kept.order.contains(&key(10_000)));
+        assert!(kept.payloads.contains_key(&key(10_000)));
+    }
 }

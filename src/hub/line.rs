@@ -168,6 +168,12 @@ impl Line {
         self.state().subs.clone()
     }
 
+    /// Whether someone has the subscriptions, and with them the outbox, to itself.
+    #[cfg(test)]
+    pub(super) fn is_held(&self) -> bool {
+        self.state.try_lock().is_err() && self.outbox.is_held()
+    }
+
     /// Queues a ping with each subscription's position. No subscription comes, goes or gets further while it is made: a
     /// position behind what is queued before the ping would bring that twice to a client that comes back, and one of
     /// another subscription that had the same id would lose what lies between.

@@ -290,6 +290,12 @@ impl Outbox {
         }
     }
 
+    /// Whether someone has it to itself.
+    #[cfg(test)]
+    pub(super) fn is_held(&self) -> bool {
+        self.queue.try_lock().is_err()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

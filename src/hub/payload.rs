@@ -26,6 +26,10 @@ pub(super) fn payload(response: &Response, cursor: Cursor) -> Bytes {
     out.extend_from_slice(b",\"extensions\":{\"cursor\":\"");
     out.extend_from_slice(&cursor.to_ascii());
     out.extend_from_slice(b"\"}}}");
+    // It may be kept for long, for a slow reader and for those who come back; budgets count what is in it.
+    if out.capacity() - out.len() > out.len() / 4 {
+        out.shrink_to_fit();
+    }
     out.into()
 }
 
@@ -101,6 +105,17 @@ mod tests {
         let expected =
             r#"{"data":{"events":{"id":"x"}},"extensions":{"cursor":"00000000110000000001"}}}"#;
         assert_eq!(bytes, expected.as_bytes());
+    }
+
+    #[test]
+    fn a_payload_keeps_no_room_that_it_does_not_fill() {
+        for bytes in [600, 1_100, 9_000, 17_000] {
+            let text = Value::from("x".repeat(bytes));
+            let kept = payload(&Response::new(text), CURSOR);
+            let len = kept.len();
+            let capacity = kept.try_into_mut().unwrap().capacity();
+            assert!(capacity <= len + len / 4, "{capacity} for {len}");
+        }
     }
 
     #[test]

@@ -302,3 +302,11 @@ proptest! {
         prop_assert_eq!(took, expected);
     }
 }
+
+#[test]
+fn a_frame_of_a_catch_up_and_the_place_that_it_reaches_are_one_step() {
+    let (outbox, live) = (Outbox::new(100), AtomicBool::new(false));
+    // A ping that came between would tell a place before the frame that it waits behind.
+    let taken = outbox.offer(frame(1), &live, || assert!(outbox.is_held()));
+    assert!(matches!(taken, Queued::Taken));
+}

@@ -1,5 +1,7 @@
 //! Who may see what, by log order: rooms come in and go out at the place of the event that did it.
 
+use std::sync::atomic::Ordering;
+
 use super::world::{Client, World};
 use crate::hub::Notice;
 use crate::log::TailLimits;
@@ -211,4 +213,29 @@ async fn what_is_deleted_while_a_slow_reader_waits_for_it_does_not_reach_it() {
         assert_eq!(seen.len(), 99 + 2);
         world.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_payload_that_had_to_wait_is_not_for_one_who_lost_the_room_meanwhile() {
+    let world = World::new().await;
+    let (room, kept) = (world.create("ada", Private), world.create("ada", Private));
+    let mut ada = live(&world, "ada", "subscription { events { kind body waits } }").await;
+    let begun = || world.probe.renders.load(Ordering::SeqCst);
+    // Nothing that waits is there until so many renders were begun, which is never.
+    let before = begun();
+    world
+        .probe
+        .waits_for_renders
+        .store(u32::MAX, Ordering::SeqCst);
+    world.send(room, "secret");
+    // Polled in vain by the worker, and by the catch-up; then it waits by itself.
+    while begun() < before + 3 {
+        tokio::task::yield_now().await;
+    }
+    world.leave(room, "ada");
+    world.send(kept, "hers");
+    world.settled().await;
+    world.probe.waits_for_renders.store(0, Ordering::SeqCst);
+    assert_eq!(ada.until("hers").await, ["AccessRevoked", "hers"]);
+    world.end().await;
 }

@@ -1,5 +1,7 @@
 //! Positions: what a ping says has been queued, so that a client may resume from it and misses nothing.
 
+use std::cell::Cell;
+
 use super::world::World;
 use crate::model::Visibility::Private;
 
@@ -71,5 +73,25 @@ async fn going_live_is_told_with_a_ping_behind_caught_up() {
     let ping = ada.message().await;
     assert_eq!(ping["type"], "ping");
     assert_eq!(ping["payload"]["resume"]["1"], world.cursor(2).to_string());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn while_a_ping_is_made_no_subscription_comes_goes_or_gets_further() {
+    let world = World::new().await;
+    world.create("ada", Private);
+    world.settled().await;
+    let mut ada = world.client("ada");
+    ada.subscribe(&world, "1", EVENTS).await;
+    ada.subscribe(&world, "2", EVENTS).await;
+    ada.ping().await;
+    let line = &ada.connection().line;
+    let (told, held) = (Cell::new(0), Cell::new(0));
+    line.ping(|_| {
+        told.set(told.get() + 1);
+        held.set(held.get() + usize::from(line.is_held()));
+        world.cursor(1)
+    });
+    assert_eq!((told.get(), held.get()), (2, 2));
     world.end().await;
 }

@@ -137,6 +137,34 @@ async fn a_reader_that_takes_nothing_for_ten_seconds_is_let_go() {
     assert!((10..13).contains(&start.elapsed().as_secs()));
 }
 
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_let_go_over_tcp_and_sees_why() {
+    let world = World::with(|settings| {
+        settings.waits.stall = SECOND / 5;
+        settings.waits.ping = Duration::ZERO;
+    });
+    let mut client = world.tcp().await;
+    client.init("ada").await;
+    client
+        .subscribe("1", "subscription { a }", json!(null))
+        .await;
+    let line = world.stage.line();
+    line.subscribed("1").await;
+    let payload = json!({ "data": "x".repeat(4096) });
+    let fill = async {
+        loop {
+            while line.deliver("1", &payload) {}
+            tokio::time::sleep(SECOND / 100).await;
+        }
+    };
+    tokio::select! {
+        () = line.unsubscribed("1") => {}
+        _ = tokio::time::timeout(60 * SECOND, fill) => panic!("it may stay"),
+    }
+    let reason = "Too slow: connect again and resume".to_owned();
+    assert_eq!(client.closed().await, (1013, reason));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_stalls_is_still_listened_to() {
     let world = World::new();
