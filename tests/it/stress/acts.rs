@@ -38,7 +38,7 @@ impl Director {
             70..80 => self.add_or_remove(),
             80..90 => self.change_role(),
             90..94 => self.change_room(),
-            94..95 => self.replace_room(),
+            94..96 => self.replace_room(),
             100..116 => {
                 let n = self.any_client();
                 self.tell(n, Order::Cut);

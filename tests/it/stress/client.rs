@@ -12,8 +12,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::stream::{Millis, Scope, Seq, Shape, Stream, User, field, millis};
-use crate::support::{Heard, Wire};
+use super::stream::{Millis, Scope, Seq, Shape, Stream, User, millis};
+use crate::support::{Heard, Wire, field};
 
 /// What a client is told to do.
 pub(super) enum Order {

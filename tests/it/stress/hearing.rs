@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::client::{Client, Word};
-use super::stream::{Scope, Stream, field, millis};
-use crate::support::Wire;
+use super::stream::{Scope, Stream, millis};
+use crate::support::{Wire, field};
 
 impl Client {
     pub(super) async fn hear(&mut self, wire: &mut Wire, text: &str) {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::support::{behind, field};
+
 /// A place in the log.
 pub(super) type Seq = u64;
 /// Milliseconds since 1970, as the server's clock has them: it runs on this machine.
@@ -278,7 +280,7 @@ impl Shown {
             let body = field(text, "\"quotedBody\":\"").map(Nonce::of);
             (Uuid::parse_str(id).unwrap(), body)
         });
-        let version = after(text, "\"version\":").expect("a version");
+        let version = behind(text, "\"version\":").expect("a version");
         let digits = version.split(|c: char| !c.is_ascii_digit()).next();
         Self {
             message: Uuid::parse_str(id).unwrap(),
@@ -294,15 +296,6 @@ pub(super) fn number(user: &str) -> User {
     user.strip_prefix('u')
         .and_then(|n| n.parse().ok())
         .unwrap_or(User::MAX)
-}
-
-/// The text behind `name` up to the next quote.
-pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    after(text, name)?.split('"').next()
-}
-
-fn after<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.find(name).map(|at| &text[at + name.len()..])
 }
 
 /// The place in a cursor's first half: ten digits of base 32.

@@ -7,9 +7,11 @@ mod socket;
 mod wire;
 
 pub(crate) use output::{refused, run};
+#[cfg(target_os = "linux")]
+pub(crate) use server::resident_bytes;
 pub(crate) use server::{Plan, TestServer, get, hs256, now_secs};
 pub(crate) use socket::{Socket, message};
-pub(crate) use wire::{Heard, Wire};
+pub(crate) use wire::{Heard, Wire, behind, field};
 
 /// The seed of a test's random choices, printed so that a failure can be had again: `TIDINGS_TEST_SEED`.
 pub(crate) fn seed() -> u64 {

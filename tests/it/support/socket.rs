@@ -42,21 +42,48 @@ impl Socket {
 
     /// Says a message.
     pub(crate) async fn say(&mut self, message: &Value) {
-        let text = message.to_string();
+        self.text(&message.to_string()).await;
+    }
+
+    /// Says what may be no message.
+    pub(crate) async fn text(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
     /// The next message, pings apart; or the close code (1006 where there was none).
     pub(crate) async fn hear(&mut self) -> Result<Value, u16> {
+        self.hear_where(|message| message["type"] != "ping").await
+    }
+
+    /// Waits until the server says that a subscription has gone live.
+    pub(crate) async fn live(&mut self) {
+        let ping = self.hear_where(|message| message["type"] == "ping");
+        ping.await.unwrap();
+    }
+
+    async fn hear_where(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, u16> {
+        let hear = async {
+            loop {
+                let message = self.hear_any().await?;
+                if wanted(&message) {
+                    return Ok(message);
+                }
+            }
+        };
+        let heard = timeout(DEADLINE, hear).await;
+        heard.expect("the server says something in time")
+    }
+
+    /// The next message. Pings are answered.
+    async fn hear_any(&mut self) -> Result<Value, u16> {
         loop {
-            let next = timeout(DEADLINE, self.0.next()).await;
-            match next.expect("the server says something in time") {
+            match self.0.next().await {
                 Some(Ok(Message::Text(text))) => {
                     let message: Value = serde_json::from_str(&text).unwrap();
-                    if message["type"] != "ping" {
-                        return Ok(message);
+                    if message["type"] == "ping" {
+                        self.say(&json!({ "type": "pong" })).await;
                     }
-                    self.say(&json!({ "type": "pong" })).await;
+                    return Ok(message);
                 }
                 Some(Ok(Message::Close(Some(frame)))) => {
                     // The answer to it is not sent by itself.

@@ -14,6 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 pub(crate) struct Wire {
     tcp: TcpStream,
     read: BytesMut,
+    head: String,
 }
 
 /// What came.
@@ -50,16 +51,22 @@ impl Wire {
         let tcp = socket.connect(addr).await?;
         tcp.set_nodelay(true)?;
         let read = BytesMut::new();
-        let mut wire = Self { tcp, read };
+        let head = String::new();
+        let mut wire = Self { tcp, read, head };
         let request = format!(
             "GET /graphql HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
         );
         wire.tcp.write_all(request.as_bytes()).await?;
-        let head = wire.read_head().await?;
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        wire.head = wire.read_head().await?;
+        assert!(wire.head.starts_with("HTTP/1.1 101 "), "{}", wire.head);
         Ok(wire)
+    }
+
+    /// What the server answered to the handshake.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
     }
 
     async fn read_head(&mut self) -> io::Result<String> {
@@ -152,4 +159,14 @@ fn take_frame(read: &mut BytesMut) -> Option<(u8, Bytes)> {
     }
     read.advance(skip);
     Some((first & 0x0F, read.split_to(len).freeze()))
+}
+
+/// The text behind `name` up to the next quote: quicker than parsing where names occur once and values hold no quotes.
+pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    behind(text, name)?.split('"').next()
+}
+
+/// The text behind `name`.
+pub(crate) fn behind<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.find(name).map(|at| &text[at + name.len()..])
 }
