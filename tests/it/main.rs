@@ -9,6 +9,9 @@ mod durability;
 mod logs;
 mod process;
 mod refusals;
+#[cfg(target_os = "linux")]
+mod slow_readers;
 mod stopping;
 mod stress;
 mod walls;
+mod websocket;
