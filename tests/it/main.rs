@@ -7,6 +7,7 @@ mod support;
 #[cfg(unix)]
 mod durability;
 mod logs;
+mod network;
 mod process;
 mod refusals;
 #[cfg(target_os = "linux")]

@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "not every subject needs everything")]
 
 mod output;
+mod proxy;
 mod server;
 mod socket;
 mod wire;
 
-pub(crate) use output::{refused, run};
+pub(crate) use output::{DEADLINE, refused, run};
+pub(crate) use proxy::{End, How, Link, Proxy};
 #[cfg(target_os = "linux")]
 pub(crate) use server::resident_bytes;
 pub(crate) use server::{Plan, TestServer, get, hs256, now_secs};

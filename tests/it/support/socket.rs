@@ -57,8 +57,13 @@ impl Socket {
 
     /// Waits until the server says that a subscription has gone live.
     pub(crate) async fn live(&mut self) {
+        self.hear_ping().await;
+    }
+
+    /// The next ping, whatever comes before it.
+    pub(crate) async fn hear_ping(&mut self) -> Value {
         let ping = self.hear_where(|message| message["type"] == "ping");
-        ping.await.unwrap();
+        ping.await.unwrap()
     }
 
     async fn hear_where(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, u16> {

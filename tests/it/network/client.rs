@@ -1,0 +1,270 @@
+//! A client as the stock graphql-ws is one, with the recipe of `README.md`: it comes back with backoff, says where each
+//! subscription was, answers pings, and says again what was not answered. With `keepAlive` it notices a silent network.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use uuid::Uuid;
+
+use super::stream::{Seq, Stream, seq_of};
+use crate::support::{Heard, Wire, field};
+
+/// What a client is told to do.
+pub(super) enum Order {
+    /// Sends a message to this room, under an id of its own making.
+    Say(Uuid),
+    /// Says this mutation, once: it may get lost.
+    Try(&'static str, Value),
+    /// Goes on until every stream is at this place and everything that was said is answered, and tells so.
+    Reach(Seq),
+}
+
+/// What a client has to tell.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// A message was acknowledged.
+    Said(Said),
+    /// See [`Order::Reach`].
+    Reached,
+}
+
+/// A message that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    pub(super) by: usize,
+    /// The how many-th of this client's.
+    pub(super) nth: u64,
+    pub(super) room: Uuid,
+    pub(super) id: Uuid,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Habits {
+    /// What graphql-ws has a second for: it waits 2^n of them and 0.3 to 3 at random.
+    pub(super) backoff: Duration,
+    /// It pings so often, and a pong must come as soon; else the network is gone. So must a connection's answers.
+    pub(super) patience: Duration,
+}
+
+/// How often something happened to a client.
+#[derive(Default, Clone, Copy, Debug)]
+pub(super) struct Counts {
+    pub(super) connected: u64,
+    pub(super) resumed: u64,
+    pub(super) silent: u64,
+    pub(super) closed_1012: u64,
+    pub(super) closed_1013: u64,
+    pub(super) duplicates: u64,
+}
+
+pub(super) struct Client {
+    pub(super) number: usize,
+    pub(super) addr: SocketAddr,
+    pub(super) token: String,
+    pub(super) streams: Vec<Stream>,
+    pub(super) habits: Habits,
+    pub(super) rng: StdRng,
+    pub(super) words: UnboundedSender<Word>,
+    pub(super) counts: Counts,
+    /// The recipe's `resume`.
+    pub(super) resume: BTreeMap<String, String>,
+    /// Said and not answered.
+    pub(super) unanswered: VecDeque<Said>,
+    pub(super) spoken: u64,
+    pub(super) reach: Option<Seq>,
+}
+
+/// How a connection ended.
+enum Then {
+    /// To be tried again; whether it was ever acknowledged.
+    Again(bool),
+    Done,
+}
+
+const SEND: &str =
+    "mutation($input:SendMessageInput!){sendMessage(input:$input){duplicate message{id}}}";
+
+impl Client {
+    /// Until nobody gives orders any more.
+    pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>) -> Self {
+        let mut retries = 0;
+        loop {
+            match self.connected(&mut orders).await {
+                Then::Done => return self,
+                Then::Again(true) => retries = 0,
+                Then::Again(false) => retries += 1,
+            }
+            let wait = 2_f64.powi(retries.min(5)) + self.rng.random_range(0.3..3.0);
+            sleep(self.habits.backoff.mul_f64(wait)).await;
+        }
+    }
+
+    /// One connection, from its beginning to its end.
+    async fn connected(&mut self, orders: &mut UnboundedReceiver<Order>) -> Then {
+        let opening = timeout(self.habits.patience, Wire::open(self.addr, None));
+        let Ok(Ok(mut wire)) = opening.await else {
+            return Then::Again(false);
+        };
+        let authorization = format!("Bearer {}", self.token);
+        let payload = json!({ "Authorization": authorization, "resume": self.resume });
+        let init = json!({ "type": "connection_init", "payload": payload });
+        self.say(&mut wire, &init).await;
+        match timeout(self.habits.patience, wire.hear()).await {
+            Ok(Heard::Text(text)) => assert!(text.as_str().contains("connection_ack")),
+            Ok(Heard::Closed(code)) => return self.closed(code, false),
+            Ok(Heard::Lost) | Err(_) => return Then::Again(false),
+        }
+        self.counts.connected += 1;
+        self.counts.resumed += self.resume.len() as u64;
+        for n in 0..self.streams.len() {
+            let subscribe = self.streams[n].subscribe();
+            self.say(&mut wire, &subscribe).await;
+        }
+        for said in self.unanswered.clone() {
+            self.send(&mut wire, said).await;
+        }
+        self.converse(&mut wire, orders).await
+    }
+
+    async fn converse(&mut self, wire: &mut Wire, orders: &mut UnboundedReceiver<Order>) -> Then {
+        let patience = self.habits.patience;
+        let (mut due, mut awaits_pong) = (Instant::now() + patience, false);
+        loop {
+            if self.has_reached() {
+                self.reach = None;
+                self.tell(Word::Reached);
+            }
+            tokio::select! {
+                heard = wire.hear() => match heard {
+                    Heard::Text(text) if text.as_str() == r#"{"type":"pong"}"# => awaits_pong = false,
+                    Heard::Text(text) => self.hear(wire, text.as_str()).await,
+                    Heard::Closed(code) => return self.closed(code, true),
+                    Heard::Lost => return Then::Again(true),
+                },
+                order = orders.recv() => match order {
+                    None => return Then::Done,
+                    Some(order) => self.obey(wire, order).await,
+                },
+                () = sleep_until(due) => {
+                    if awaits_pong {
+                        self.counts.silent += 1;
+                        return Then::Again(true);
+                    }
+                    self.say(wire, &json!({ "type": "ping" })).await;
+                    (due, awaits_pong) = (Instant::now() + patience, true);
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, wire: &mut Wire, order: Order) {
+        match order {
+            Order::Say(room) => {
+                let said = Said {
+                    by: self.number,
+                    nth: self.spoken,
+                    room,
+                    id: Uuid::now_v7(),
+                };
+                self.spoken += 1;
+                self.unanswered.push_back(said);
+                self.send(wire, said).await;
+            }
+            Order::Try(query, variables) => {
+                let payload = json!({ "query": query, "variables": variables });
+                let id = format!("t{}", self.spoken);
+                self.spoken += 1;
+                let message = json!({ "id": id, "type": "subscribe", "payload": payload });
+                self.say(wire, &message).await;
+            }
+            Order::Reach(seq) => self.reach = Some(seq),
+        }
+    }
+
+    /// What cannot be said in time is lost with its connection, which hearing or pinging will tell.
+    async fn say(&self, wire: &mut Wire, message: &Value) {
+        let _ = timeout(self.habits.patience, wire.say(&message.to_string())).await;
+    }
+
+    async fn send(&self, wire: &mut Wire, said: Said) {
+        let body = format!("{}/{}", said.by, said.nth);
+        let input = json!({ "id": said.id, "roomId": said.room, "body": body });
+        let payload = json!({ "query": SEND, "variables": { "input": input } });
+        let id = format!("m{}", said.nth);
+        let message = json!({ "id": id, "type": "subscribe", "payload": payload });
+        self.say(wire, &message).await;
+    }
+
+    async fn hear(&mut self, wire: &mut Wire, text: &str) {
+        let id = field(text, "\"id\":\"").unwrap_or_default();
+        match field(text, "\"type\":\"").expect("each message has a type") {
+            "next" | "error" if id.starts_with('m') => self.answered(&id[1..], text),
+            "next" if id.starts_with('t') => {}
+            "next" => {
+                let stream = self.streams.iter_mut().find(|stream| stream.id == id);
+                let cursor = stream.expect("it is followed").next(text);
+                self.resume.insert(id.to_owned(), cursor.to_owned());
+            }
+            "ping" => {
+                self.positions(text);
+                self.say(wire, &json!({ "type": "pong" })).await;
+            }
+            "complete" => assert!(id.starts_with(['m', 't']), "{text}"),
+            other => panic!("client {}: {other}: {text}", self.number),
+        }
+    }
+
+    fn answered(&mut self, nth: &str, text: &str) {
+        let nth: u64 = nth.parse().unwrap();
+        if text.contains("\"errors\":") {
+            // It stays in the queue, for the connection to come.
+            assert!(text.contains("\"retryable\":true"), "{text}");
+            return;
+        }
+        let at = self.unanswered.iter().position(|said| said.nth == nth);
+        let said = self.unanswered.remove(at.expect("it was said")).unwrap();
+        self.counts.duplicates += u64::from(text.contains("\"duplicate\":true"));
+        self.tell(Word::Said(said));
+    }
+
+    /// A ping is the whole truth.
+    fn positions(&mut self, text: &str) {
+        let ping: Value = serde_json::from_str(text).unwrap();
+        let Some(resume) = ping["payload"]["resume"].as_object() else {
+            return;
+        };
+        let resume = resume.iter();
+        let resume = resume.map(|(id, cursor)| (id.clone(), cursor.as_str().unwrap().to_owned()));
+        self.resume = resume.collect();
+        for stream in &mut self.streams {
+            if let Some(cursor) = self.resume.get(&stream.id) {
+                stream.mark(seq_of(cursor));
+            }
+        }
+    }
+
+    fn has_reached(&self) -> bool {
+        let reached = |seq| self.streams.iter().all(|stream| stream.reached() >= seq);
+        self.unanswered.is_empty() && self.reach.is_some_and(reached)
+    }
+
+    fn tell(&self, word: Word) {
+        // Whoever wanted to know may have given up.
+        let _ = self.words.send(word);
+    }
+
+    fn closed(&mut self, code: u16, acknowledged: bool) -> Then {
+        match code {
+            1012 => self.counts.closed_1012 += 1,
+            1013 => self.counts.closed_1013 += 1,
+            other => panic!("client {} was closed with {other}", self.number),
+        }
+        Then::Again(acknowledged)
+    }
+}

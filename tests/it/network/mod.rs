@@ -1,0 +1,102 @@
+//! Networks as phones have them, between the real server and clients that behave like the stock one.
+
+mod client;
+mod fifty;
+mod log;
+mod retention;
+mod stream;
+
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use self::client::{Client, Counts, Habits, Order, Word};
+use self::stream::{Stream, seq_of};
+use crate::support::{DEADLINE, TestServer};
+
+/// A client that runs: where it takes orders, and what it was in the end.
+struct Running {
+    orders: UnboundedSender<Order>,
+    words: UnboundedReceiver<Word>,
+    client: JoinHandle<Client>,
+}
+
+impl Running {
+    fn start(
+        server: &TestServer,
+        user: &str,
+        addr: std::net::SocketAddr,
+        streams: Vec<Stream>,
+        habits: Habits,
+        rng: StdRng,
+    ) -> Self {
+        let (words, told) = unbounded_channel();
+        let (orders, taken) = unbounded_channel();
+        let client = Client {
+            number: 0,
+            addr,
+            token: server.token(user),
+            streams,
+            habits,
+            rng,
+            words,
+            counts: Counts::default(),
+            resume: Default::default(),
+            unanswered: Default::default(),
+            spoken: 0,
+            reach: None,
+        };
+        Self {
+            orders,
+            words: told,
+            client: tokio::spawn(client.run(taken)),
+        }
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.send(order).expect("it takes orders");
+    }
+
+    async fn word(&mut self) -> Word {
+        let word = timeout(DEADLINE, self.words.recv()).await;
+        word.expect("it says something in time").expect("it runs")
+    }
+
+    /// Until all its streams are at the end of the log as it is now.
+    async fn reaches(&mut self, head: &str) {
+        self.order(Order::Reach(seq_of(head)));
+        while !matches!(self.word().await, Word::Reached) {}
+    }
+
+    async fn end(self) -> Client {
+        drop(self.orders);
+        self.client.await.unwrap()
+    }
+}
+
+/// One request over HTTP that must succeed.
+async fn ask(server: &TestServer, user: &str, query: &str, variables: Value) -> Value {
+    let post = reqwest::Client::new().post(server.url("/graphql"));
+    let request = json!({ "query": query, "variables": variables });
+    let post = post.bearer_auth(server.token(user)).json(&request);
+    let mut answer: Value = post.send().await.unwrap().json().await.unwrap();
+    assert!(answer["errors"].is_null(), "{answer}");
+    answer["data"].take()
+}
+
+async fn head(server: &TestServer) -> String {
+    let data = ask(server, "ada", "{ head }", json!({})).await;
+    data["head"].as_str().unwrap().to_owned()
+}
+
+/// A room of ada's, with bob in it.
+async fn room(server: &TestServer) -> Uuid {
+    let query = "mutation($input:CreateRoomInput!){createRoom(input:$input){room{id}}}";
+    let id = Uuid::now_v7();
+    let input = json!({ "id": id, "name": "room", "memberIds": ["bob"] });
+    ask(server, "ada", query, json!({ "input": input })).await;
+    id
+}
