@@ -75,7 +75,11 @@ impl Tail {
 
     /// The newest event's place.
     pub fn head(&self) -> Seq {
-        *self.head.borrow()
+        // The ring's own: what was told last may be a moment behind it.
+        self.ring
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .head()
     }
 
     /// The events after a place, in order and without a hole, at most `max`; `None` when the ring no longer reaches
