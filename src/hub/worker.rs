@@ -91,10 +91,6 @@ impl Worker {
 
     /// Does what there is to do; true when there may be more.
     fn turn(&mut self, lines: &[Arc<Line>]) -> bool {
-        if !lines.is_empty() {
-            // What was in the tail when a seat was asked for comes before `CaughtUp`.
-            self.walk_to(self.core.tail.head());
-        }
         for line in lines {
             self.serve(line);
         }

@@ -17,6 +17,8 @@ impl Worker {
     /// Does what a connection has left word for.
     pub(super) fn serve(&mut self, line: &Arc<Line>) {
         let mail = line.collect();
+        // What was in the tail when a seat was asked for comes before `CaughtUp`.
+        self.walk_to(self.core.tail.head());
         if mail.sweep {
             for id in self.seats.of_line(line.id) {
                 let ended = self
