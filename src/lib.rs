@@ -9,6 +9,7 @@ pub mod document;
 pub mod error;
 pub mod graphql;
 pub mod hub;
+mod interleave;
 pub mod log;
 pub mod model;
 pub mod store;

@@ -15,6 +15,9 @@ use super::position::{Next, next, page_events};
 use super::seats::put_back;
 use super::{Core, Intent, Item};
 use crate::error::Error;
+#[cfg(test)]
+use crate::interleave::explored;
+use crate::interleave::point;
 use crate::model::{Access, Cursor, Resync, RoomId, Scope, Seq, Verdict};
 use crate::store::Replayed;
 
@@ -63,8 +66,6 @@ impl CatchUp {
     /// How often the store is asked before the socket is closed, each time after twice the wait: 1.5 s in all.
     const ATTEMPTS: u32 = 5;
     const FIRST_WAIT: Duration = Duration::from_millis(100);
-    /// Events taken from the ring at a time.
-    const RING_EVENTS: usize = 64;
     /// What a frame is taken for before there was one: a message of a few lines.
     const FRAME_BYTES: usize = 2_048;
 
@@ -126,6 +127,7 @@ impl CatchUp {
 
     fn start(self, asked: Option<Asked>) {
         let (core, line) = (self.core.clone(), self.line.clone());
+        point!("start", Arc::as_ptr(&self.sub) as usize);
         core.spawn(async move {
             if AssertUnwindSafe(self.run(asked))
                 .catch_unwind()
@@ -157,6 +159,7 @@ impl CatchUp {
     /// Goes on until the worker has been asked for a seat.
     async fn go_live(&mut self) -> Stop {
         loop {
+            point!("go live", self.stand());
             if self.sub.has_ended() {
                 return Stop::Ended;
             }
@@ -206,12 +209,14 @@ impl CatchUp {
             self.place,
             self.core.tail.head(),
             self.must_reach,
+            self.core.pace.remainder,
             outbox.queued_bytes(),
             outbox.quarter_bytes(),
         )
     }
 
     fn hand_over(&mut self, access: Access) {
+        point!("hand over", self.place);
         let hand_over = HandOver {
             sub: self.sub.clone(),
             place: self.place,
@@ -223,11 +228,12 @@ impl CatchUp {
     /// Delivers events from the ring as the worker would: by what the viewer follows at each of them.
     async fn walk_ring(&mut self, mut access: Access) -> Result<(), Stop> {
         let as_of = self.core.payloads.as_of();
-        let Some(events) = self.core.tail.since(self.place, Self::RING_EVENTS) else {
+        let Some(events) = self.core.tail.since(self.place, self.core.pace.ring) else {
             // Now the store has to say what may be read; what was lost stays lost.
             self.scope = what_is_left(access);
             return Ok(());
         };
+        point!("ring", (as_of, events.len()));
         for event in &events {
             let before = access.rooms.get(&event.room_id()).copied();
             let item = match access.follow(event) {
@@ -263,6 +269,7 @@ impl CatchUp {
         if self.place < page.bounds.floor {
             return self.resync(Resync::CursorExpired).await;
         }
+        point!("page", (as_of, page.end));
         for replayed in page.items {
             match replayed {
                 Replayed::Event(event) => {
@@ -283,6 +290,15 @@ impl CatchUp {
             self.access = Some(page.access);
         }
         Ok(())
+    }
+
+    /// What no one else can see of it.
+    #[cfg(test)]
+    fn stand(&self) -> impl std::hash::Hash {
+        let access = self.access.as_ref().map(explored::access);
+        let scope = explored::scope(&self.scope);
+        let told = (self.opening, self.greets);
+        (self.place, access, scope, self.must_reach, told)
     }
 
     async fn drain(&self) {

@@ -12,11 +12,16 @@ use tokio_util::task::TaskTracker;
 use super::cache::Payloads;
 use super::line::Inbox;
 use super::operations::{Idle, Operations};
+use super::position::Pace;
 use super::worker::Worker;
 use super::{Execute, Setup};
 use crate::document::Shape;
 use crate::log::Tail;
 use crate::store::Store;
+
+/// Takes the place of the runtime where a test decides who goes on.
+#[cfg(test)]
+pub(super) type Spawn = Box<dyn Fn(futures_util::future::BoxFuture<'static, ()>) + Send + Sync>;
 
 /// What workers, catch-ups and plans share.
 pub(super) struct Core {
@@ -29,6 +34,9 @@ pub(super) struct Core {
     pub(super) runtime: Handle,
     /// Lets a few catch-ups read at a time, so that when everyone comes back at once the others find the store free.
     pub(super) reads: Semaphore,
+    pub(super) pace: Pace,
+    #[cfg(test)]
+    pub(super) spawn: Option<Spawn>,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -45,6 +53,7 @@ impl Core {
     /// Reads of the store by catch-ups at once.
     const READS: usize = 8;
 
+    /// To be called inside a tokio runtime; tasks run there.
     pub(super) fn new(setup: Setup) -> Self {
         Self {
             payloads: Arc::new(Payloads::new(setup.tail.clone(), Self::PAYLOAD_BYTES)),
@@ -55,6 +64,9 @@ impl Core {
             operations: Operations::new(&Self::IDLE_OPERATIONS),
             runtime: Handle::current(),
             reads: Semaphore::new(Self::READS),
+            pace: Pace::default(),
+            #[cfg(test)]
+            spawn: None,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
@@ -69,6 +81,10 @@ impl Core {
                 () = task => {}
             }
         };
+        #[cfg(test)]
+        if let Some(spawn) = &self.spawn {
+            return spawn(Box::pin(self.tasks.track_future(task)));
+        }
         self.tasks.spawn_on(task, &self.runtime);
     }
 

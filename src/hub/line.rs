@@ -2,6 +2,8 @@
 //! connection's worker and its catch-ups.
 
 use std::collections::VecDeque;
+#[cfg(test)]
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +16,8 @@ use super::payload::error_json;
 use super::{Envelope, Notice};
 use crate::auth::Viewer;
 use crate::error::Error;
+#[cfg(test)]
+use crate::interleave::explored;
 use crate::model::{Access, Cursor, Seq};
 
 /// A subscription.
@@ -174,6 +178,20 @@ impl Line {
         self.state.try_lock().is_err() && self.outbox.is_held()
     }
 
+    /// The word that is left for its worker.
+    #[cfg(test)]
+    pub(super) fn stand(&self) -> impl Hash + use<> {
+        let state = self.state();
+        let mail = &state.mail;
+        let seat = |asked: &HandOver| {
+            let access = explored::access(&asked.access);
+            let ended = asked.sub.has_ended();
+            (asked.sub.id.clone(), ended, asked.place, access)
+        };
+        let seats: Vec<_> = mail.hand_overs.iter().map(seat).collect();
+        (seats, mail.sweep, mail.ping, state.posted)
+    }
+
     /// Queues a ping with each subscription's position. No subscription comes, goes or gets further while it is made: a
     /// position behind what is queued before the ping would bring that twice to a client that comes back, and one of
     /// another subscription that had the same id would lose what lies between.
@@ -308,6 +326,12 @@ impl Inbox {
     pub(super) fn take(&self) -> Option<Vec<Arc<Line>>> {
         let mut waiting = self.lock();
         (!waiting.closed).then(|| std::mem::take(&mut waiting.lines))
+    }
+
+    /// The connections that wait.
+    #[cfg(test)]
+    pub(super) fn stand(&self) -> Vec<u64> {
+        self.lock().lines.iter().map(|line| line.id).collect()
     }
 
     /// The hub is gone.

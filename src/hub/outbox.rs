@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 pub use frame::{Frame, Header};
 use queue::Queue;
 
+use crate::interleave::point;
+
 /// A socket that takes bytes without waiting, for workers: with it a live event costs one system call and wakes no task.
 pub trait Sink: Send + Sync + 'static {
     /// What precedes a text message of so many bytes on the wire.
@@ -197,6 +199,12 @@ impl Outbox {
             .await;
     }
 
+    /// What waits: the rest of a frame that was begun, and frames.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> (Vec<u8>, Vec<Frame>) {
+        self.lock().waiting()
+    }
+
     /// Bytes that may wait.
     pub(super) fn budget_bytes(&self) -> usize {
         self.budget_bytes
@@ -286,6 +294,7 @@ impl Outbox {
             if self.queued_bytes() <= bytes || ended.load(Ordering::Relaxed) {
                 return;
             }
+            point!("wait", bytes);
             drained.await;
         }
     }

@@ -32,8 +32,26 @@ pub(super) fn start(resume: Option<Honoured>, after: Option<Honoured>) -> Start 
     }
 }
 
-/// Events that a worker may have to deliver at once to one subscription when it seats it.
-pub(super) const REMAINDER_EVENTS: u64 = 64;
+/// How many events are dealt with at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// A worker may have to deliver so many at once to one subscription when it seats it.
+    pub(super) remainder: u64,
+    /// A few times that: the worker may have been in a burst since it was asked. Beyond, it seats no one.
+    pub(super) seating: u64,
+    /// A catch-up takes so many from the ring at a time.
+    pub(super) ring: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            remainder: 64,
+            seating: 256,
+            ring: 64,
+        }
+    }
+}
 
 /// What a catch-up that knows what its viewer follows does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,10 +67,17 @@ pub(super) enum Next {
 /// Whether to go live.
 ///
 /// `must_reach` is a place that the worker has sent the catch-up to deliver through (a payload that it could not have at
-/// once): handing over before it would come straight back.
-pub(super) fn next(place: Seq, head: Seq, must_reach: Seq, queued: usize, quarter: usize) -> Next {
+/// once): handing over before it would come straight back. `remainder`: see [`Pace`].
+pub(super) fn next(
+    place: Seq,
+    head: Seq,
+    must_reach: Seq,
+    remainder: u64,
+    queued: usize,
+    quarter: usize,
+) -> Next {
     let remain = head.0.saturating_sub(place.0);
-    if place < must_reach || remain > REMAINDER_EVENTS {
+    if place < must_reach || remain > remainder {
         Next::Walk
     } else if queued > quarter {
         Next::Drain
@@ -75,15 +100,12 @@ pub(super) enum Seating {
     TooFar,
 }
 
-/// A few times what a catch-up hands over with: the worker may be in a burst.
-const SEATING_EVENTS_MAX: u64 = 4 * REMAINDER_EVENTS;
-
-/// See [`Seating`].
-pub(super) fn seating(place: Seq, walked: Seq) -> Seating {
+/// See [`Seating`]; `most`: see [`Pace::seating`].
+pub(super) fn seating(place: Seq, walked: Seq, most: u64) -> Seating {
     let remain = walked.0.saturating_sub(place.0);
     match usize::try_from(remain) {
         Ok(0) => Seating::Ahead,
-        Ok(events) if remain <= SEATING_EVENTS_MAX => Seating::Remainder { events },
+        Ok(events) if remain <= most => Seating::Remainder { events },
         _ => Seating::TooFar,
     }
 }
@@ -153,7 +175,9 @@ mod tests {
     #[test]
     fn goes_live_near_the_end_with_room_in_the_queue() {
         let next = |place, head, must_reach, queued| {
-            next(Seq(place), Seq(head), Seq(must_reach), queued, 64)
+            let remainder = Pace::default().remainder;
+            let must_reach = Seq(must_reach);
+            next(Seq(place), Seq(head), must_reach, remainder, queued, 64)
         };
         assert_eq!(next(0, 65, 0, 0), Next::Walk);
         assert_eq!(next(1, 65, 0, 0), Next::HandOver);
@@ -166,10 +190,11 @@ mod tests {
 
     #[test]
     fn is_seated_ahead_of_behind_or_not_at_all() {
-        assert_eq!(seating(Seq(9), Seq(7)), Seating::Ahead);
-        assert_eq!(seating(Seq(7), Seq(7)), Seating::Ahead);
-        assert_eq!(seating(Seq(5), Seq(7)), Seating::Remainder { events: 2 });
-        assert_eq!(seating(Seq(0), Seq(257)), Seating::TooFar);
+        let seating = |place, walked| seating(Seq(place), Seq(walked), Pace::default().seating);
+        assert_eq!(seating(9, 7), Seating::Ahead);
+        assert_eq!(seating(7, 7), Seating::Ahead);
+        assert_eq!(seating(5, 7), Seating::Remainder { events: 2 });
+        assert_eq!(seating(0, 257), Seating::TooFar);
     }
 
     #[test]

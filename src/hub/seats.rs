@@ -7,6 +7,8 @@ use std::sync::Arc;
 use super::line::{Line, Sub};
 use super::outbox::Outbox;
 use super::roster::{Roster, SeatId};
+#[cfg(test)]
+use crate::interleave::explored;
 use crate::model::{Access, RoomId, Seq, UserId};
 
 /// A live subscription. What each delivery looks at lies together: with thousands of them, memory that is not in the
@@ -92,6 +94,27 @@ impl Seats {
     /// The connection of each seat.
     pub(super) fn lines(&self) -> impl Iterator<Item = &Arc<Line>> {
         self.slots.iter().flatten().map(|seat| &seat.line)
+    }
+
+    #[cfg(test)]
+    pub(super) fn has(&self, sub: &Arc<Sub>) -> bool {
+        let mut seats = self.slots.iter().flatten();
+        seats.any(|seat| Arc::ptr_eq(&seat.sub, sub))
+    }
+
+    /// Who is seated and how, whatever their numbers are; `walked`: by their worker.
+    #[cfg(test)]
+    pub(super) fn stand(&self, walked: Seq) -> impl Hash + use<> {
+        let seats = self.slots.iter().flatten().map(|seat| {
+            let sub = (seat.line.id, seat.sub.id.clone(), seat.sub.has_ended());
+            let access = explored::access(&seat.access);
+            // Places that the worker has passed make no difference any more.
+            let places = [seat.from, seat.decided].map(|place| place.max(walked));
+            (sub, places, seat.missed, access)
+        });
+        let mut seats: Vec<_> = seats.collect();
+        seats.sort_unstable();
+        seats
     }
 
     /// The roster, and the seats to look its numbers up in.

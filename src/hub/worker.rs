@@ -21,6 +21,7 @@ use super::roster::SeatId;
 use super::seats::{Seats, put_back};
 use super::{Core, Item};
 use crate::error::Error;
+use crate::interleave::point;
 use crate::model::{Access, Event, Seq, UserId, Verdict, What};
 use run::Run;
 
@@ -90,7 +91,7 @@ impl Worker {
     }
 
     /// Does what there is to do; true when there may be more.
-    fn turn(&mut self, lines: &[Arc<Line>]) -> bool {
+    pub(super) fn turn(&mut self, lines: &[Arc<Line>]) -> bool {
         for line in lines {
             self.serve(line);
         }
@@ -125,6 +126,7 @@ impl Worker {
         };
         let mut left = &events[..];
         while !left.is_empty() {
+            point!("deliver", (as_of, left.len(), self.stand()));
             left = self.deliver(left, as_of);
         }
         !events.is_empty()
@@ -137,6 +139,18 @@ impl Worker {
             self.unseat(id, self.walked, Seq::ZERO);
         }
         self.walked = self.core.tail.head();
+    }
+
+    /// What no one else can see of it.
+    #[cfg(test)]
+    pub(super) fn stand(&self) -> impl std::hash::Hash + use<> {
+        (self.walked, self.seats.stand(self.walked))
+    }
+
+    /// Whether it serves this subscription, up to the tail's head.
+    #[cfg(test)]
+    pub(super) fn has_seated(&self, sub: &Arc<Sub>) -> bool {
+        self.walked == self.core.tail.head() && self.seats.has(sub)
     }
 
     /// Delivers some events from the front; what is left. An event that may change what seats follow is delivered by itself:

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ring::Ring;
 use crate::bus::{Announcement, Bus};
+use crate::interleave::point;
 use crate::model::{Event, Seq};
 use crate::store::{Store, StoreError};
 
@@ -141,6 +142,7 @@ impl Tail {
             let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
             (ring.extend(events), ring.head())
         };
+        point!("extend", head);
         self.head
             .send_if_modified(|known| std::mem::replace(known, head) != head);
         complete

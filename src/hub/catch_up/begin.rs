@@ -6,6 +6,7 @@ use super::super::Item;
 use super::super::position::{Start, may_change, start};
 use super::{Asked, CatchUp, Stop, without};
 use crate::error::Error;
+use crate::interleave::point;
 use crate::model::{Access, Event, Resync, RoomId, Scope, Seq};
 
 impl CatchUp {
@@ -40,6 +41,7 @@ impl CatchUp {
             return self.read_page().await;
         }
         let as_of = self.core.payloads.as_of();
+        point!("open", (as_of, bounds.head));
         let cursor = self.core.store.epochs().cursor(self.place);
         for room in unreadable(&self.scope, &access) {
             self.show(&Item::Revoked { cursor, room }, as_of).await?;

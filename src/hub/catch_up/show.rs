@@ -9,6 +9,7 @@ use super::super::operation::Rendered;
 use super::super::outbox::Queued;
 use super::{CatchUp, Stop};
 use crate::error::Error;
+use crate::interleave::{self, point};
 use crate::store::StoreError;
 
 impl CatchUp {
@@ -33,6 +34,7 @@ impl CatchUp {
                 return Ok(());
             };
             let frame = self.sub.frame(payload);
+            point!("offer", item.cursor().seq);
             let (bytes, reached) = (frame.len(), item.cursor().seq);
             let reach = || self.sub.set_place(Place::At(reached));
             match self.line.outbox.offer(frame, &self.sub.ended, reach) {
@@ -42,7 +44,7 @@ impl CatchUp {
                     self.frame_bytes = bytes;
                     self.place = reached;
                     // A fast socket must not keep this task from letting others run.
-                    tokio::task::coop::consume_budget().await;
+                    interleave::consume_budget().await;
                     return Ok(());
                 }
             }

@@ -55,6 +55,12 @@ impl Queue {
         self.bytes
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> (Vec<u8>, Vec<Frame>) {
+        let frames = self.frames.iter().map(|waiting| waiting.frame.clone());
+        (self.torn.clone(), frames.collect())
+    }
+
     fn is_empty(&self) -> bool {
         self.torn.is_empty() && self.frames.is_empty()
     }

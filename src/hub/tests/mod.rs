@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod delivery;
+mod model;
 mod plans;
 mod positions;
 mod schema;

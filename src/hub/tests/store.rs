@@ -1,14 +1,15 @@
 //! A log in memory that can be read as a store is: what hub tests need of one, written as plainly as can be.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
+use crate::interleave::point;
 use crate::model::{
     Access, Epoch, Epochs, Event, Member, MemberId, Message, MessageId, Room, RoomId, Scope, Seq,
-    Timestamp, User, UserId, Verdict, Visibility, What,
+    Timestamp, User, UserId, Visibility, What,
 };
 use crate::store::{
     Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, Replayed, RoomKey,
@@ -22,6 +23,8 @@ pub(super) struct MemoryStore {
     /// So many of the next reads fail.
     pub(super) failures: AtomicU32,
     pub(super) replays: AtomicU32,
+    /// Items of a page, at most.
+    pub(super) page_items: AtomicUsize,
 }
 
 impl Default for MemoryStore {
@@ -32,6 +35,7 @@ impl Default for MemoryStore {
             epochs: Epochs::new(vec![(Epoch::stored(1), Seq(1))]),
             failures: AtomicU32::new(0),
             replays: AtomicU32::new(0),
+            page_items: AtomicUsize::new(usize::MAX),
         }
     }
 }
@@ -43,23 +47,37 @@ struct RoomState {
     members: HashSet<UserId>,
 }
 
+impl RoomState {
+    fn take(&mut self, event: &Event) {
+        match &event.what {
+            What::RoomCreated { members } => self.members.extend(members.iter().cloned()),
+            What::MemberJoined(member) => {
+                self.members.insert(member.user.id.clone());
+            }
+            What::MemberLeft(member) => {
+                self.members.remove(&member.user.id);
+            }
+            What::RoomDeleted { .. } => self.deleted = true,
+            _ => {}
+        }
+        self.public = event.room.visibility == Visibility::Public;
+    }
+
+    fn can_be_read(&self, room: RoomId, viewer: &UserId, scope: &Scope) -> bool {
+        let member = self.members.contains(viewer);
+        let wanted = match scope {
+            Scope::Mine => member,
+            Scope::Rooms(ids) => ids.contains(&room) && (member || self.public),
+        };
+        wanted && !self.deleted
+    }
+}
+
 /// Who may read what after these events.
 fn rooms(events: &[Arc<Event>]) -> HashMap<RoomId, RoomState> {
     let mut rooms: HashMap<RoomId, RoomState> = HashMap::new();
     for event in events {
-        let room = rooms.entry(event.room_id()).or_default();
-        match &event.what {
-            What::RoomCreated { members } => room.members.extend(members.iter().cloned()),
-            What::MemberJoined(member) => {
-                room.members.insert(member.user.id.clone());
-            }
-            What::MemberLeft(member) => {
-                room.members.remove(&member.user.id);
-            }
-            What::RoomDeleted { .. } => room.deleted = true,
-            _ => {}
-        }
-        room.public = event.room.visibility == Visibility::Public;
+        rooms.entry(event.room_id()).or_default().take(event);
     }
     rooms
 }
@@ -67,11 +85,7 @@ fn rooms(events: &[Arc<Event>]) -> HashMap<RoomId, RoomState> {
 pub(super) fn access_after(events: &[Arc<Event>], viewer: &UserId, scope: &Scope) -> Access {
     let readable = rooms(events).into_iter().filter_map(|(id, room)| {
         let member = room.members.contains(viewer);
-        let wanted = match scope {
-            Scope::Mine => member,
-            Scope::Rooms(ids) => ids.contains(&id) && (member || room.public),
-        };
-        (wanted && !room.deleted).then_some((id, member))
+        room.can_be_read(id, viewer, scope).then_some((id, member))
     });
     Access {
         viewer: viewer.clone(),
@@ -80,7 +94,39 @@ pub(super) fn access_after(events: &[Arc<Event>], viewer: &UserId, scope: &Scope
     }
 }
 
+/// Where rooms were lost after a place, whether they could be read there or not.
+fn losses(log: &[Arc<Event>], after: Seq, viewer: &UserId, scope: &Scope) -> HashMap<RoomId, Seq> {
+    let (before, since) = log.split_at(after.0 as usize);
+    let (mut rooms, mut losses) = (rooms(before), HashMap::new());
+    for event in since {
+        let id = event.room_id();
+        let room = rooms.entry(id).or_default();
+        let could = room.can_be_read(id, viewer, scope);
+        room.take(event);
+        if could && !room.can_be_read(id, viewer, scope) {
+            losses.insert(id, event.cursor.seq);
+        }
+    }
+    losses
+}
+
 impl MemoryStore {
+    /// A read that is asked for, done later and answered later still.
+    async fn read<T: Send>(
+        &self,
+        what: &'static str,
+        read: impl FnOnce(&[Arc<Event>]) -> T + Send,
+    ) -> Result<T, StoreError> {
+        point!("ask", what);
+        tokio::task::yield_now().await;
+        self.fail_perhaps()?;
+        let log = self.log.lock().unwrap().clone();
+        let read = read(&log);
+        point!("read", (log.len(), *self.floor.lock().unwrap()));
+        tokio::task::yield_now().await;
+        Ok(read)
+    }
+
     fn fail_perhaps(&self) -> Result<(), StoreError> {
         let left = self
             .failures
@@ -96,10 +142,53 @@ impl MemoryStore {
         }
     }
 
-    fn ends(&self) -> Bounds {
+    fn ends_of(&self, log: &[Arc<Event>]) -> Bounds {
         Bounds {
             floor: *self.floor.lock().unwrap(),
-            head: Seq(self.log.lock().unwrap().len() as u64),
+            head: Seq(log.len() as u64),
+        }
+    }
+
+    fn page(
+        &self,
+        log: &[Arc<Event>],
+        viewer: &UserId,
+        scope: &Scope,
+        (after, limit, opening): (Seq, usize, bool),
+    ) -> ReplayPage {
+        let head = Seq(log.len() as u64);
+        let now = access_after(log, viewer, scope);
+        let mut lost = losses(log, after, viewer, scope);
+        lost.retain(|room, _| !now.rooms.contains_key(room));
+        let mut items = Vec::new();
+        if let (true, Scope::Rooms(ids)) = (opening, scope) {
+            for room in ids.iter().copied() {
+                if !now.rooms.contains_key(&room) && !lost.contains_key(&room) {
+                    let cursor = self.epochs.cursor(after);
+                    items.push(Replayed::Revoked { cursor, room });
+                }
+            }
+        }
+        let mut end = head;
+        for event in &log[after.0 as usize..] {
+            let (room, cursor) = (event.room_id(), event.cursor);
+            if items.len() >= limit {
+                break;
+            }
+            if now.rooms.contains_key(&room) {
+                items.push(Replayed::Event(Self::hydrated(log, event)));
+            } else if lost.get(&room) == Some(&cursor.seq) {
+                items.push(Replayed::Revoked { cursor, room });
+            }
+            if items.len() == limit {
+                end = cursor.seq;
+            }
+        }
+        ReplayPage {
+            items,
+            end,
+            bounds: self.ends_of(log),
+            access: now,
         }
     }
 
@@ -131,7 +220,7 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn lead(&self) -> Result<Bounds, StoreError> {
-        Ok(self.ends())
+        Ok(self.ends_of(&self.log.lock().unwrap()))
     }
 
     fn epochs(&self) -> &Epochs {
@@ -143,8 +232,7 @@ impl Store for MemoryStore {
     }
 
     async fn bounds(&self) -> Result<Bounds, StoreError> {
-        self.fail_perhaps()?;
-        Ok(self.ends())
+        self.read("bounds", |log| self.ends_of(log)).await
     }
 
     async fn events(&self, after: Seq, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
@@ -154,9 +242,10 @@ impl Store for MemoryStore {
     }
 
     async fn access(&self, viewer: &UserId, scope: &Scope) -> Result<(Bounds, Access), StoreError> {
-        self.fail_perhaps()?;
-        let log = self.log.lock().unwrap().clone();
-        Ok((self.ends(), access_after(&log, viewer, scope)))
+        self.read("access", |log| {
+            (self.ends_of(log), access_after(log, viewer, scope))
+        })
+        .await
     }
 
     async fn replay(
@@ -167,52 +256,12 @@ impl Store for MemoryStore {
         limit: usize,
         opening: bool,
     ) -> Result<ReplayPage, StoreError> {
-        self.fail_perhaps()?;
         self.replays.fetch_add(1, Ordering::SeqCst);
-        tokio::task::yield_now().await;
-        let log = self.log.lock().unwrap().clone();
-        let head = Seq(log.len() as u64);
-        let now = access_after(&log, viewer, scope);
-        let mut then = access_after(&log[..after.0 as usize], viewer, scope);
-        let mut lost = HashMap::new();
-        for event in &log[after.0 as usize..] {
-            if then.follow(event) == Verdict::Revoke && !now.rooms.contains_key(&event.room_id()) {
-                lost.insert(event.room_id(), event.cursor.seq);
-            }
-        }
-        let mut items = Vec::new();
-        if let (true, Scope::Rooms(ids)) = (opening, scope) {
-            for room in ids.iter().copied() {
-                if !now.rooms.contains_key(&room) && !lost.contains_key(&room) {
-                    let cursor = self.epochs.cursor(after);
-                    items.push(Replayed::Revoked { cursor, room });
-                }
-            }
-        }
-        let mut end = head;
-        for event in &log[after.0 as usize..] {
-            let (room, cursor) = (event.room_id(), event.cursor);
-            if items.len() >= limit {
-                break;
-            }
-            if now.rooms.contains_key(&room) {
-                items.push(Replayed::Event(Self::hydrated(&log, event)));
-            } else if lost.get(&room) == Some(&cursor.seq) {
-                items.push(Replayed::Revoked { cursor, room });
-            }
-            if items.len() == limit {
-                end = cursor.seq;
-            }
-        }
-        Ok(ReplayPage {
-            items,
-            end,
-            bounds: Bounds {
-                head,
-                ..self.ends()
-            },
-            access: now,
+        let limit = limit.min(self.page_items.load(Ordering::SeqCst));
+        self.read("replay", |log| {
+            self.page(log, viewer, scope, (after, limit, opening))
         })
+        .await
     }
 
     async fn begin(&self, _: &Needs) -> Result<Facts, StoreError> {

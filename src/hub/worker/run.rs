@@ -12,6 +12,7 @@ use super::super::outbox::Live;
 use super::super::roster::SeatId;
 use super::super::seats::Seat;
 use super::{Worker, stall};
+use crate::interleave::point;
 use crate::model::{Event, Seq};
 
 /// The payloads of a run, and who is to have them. Kept from run to run for its room.
@@ -105,6 +106,7 @@ impl Worker {
             let Some(seat) = dues.first().and_then(|(_, _, id)| seat_of(slots, *id)) else {
                 continue;
             };
+            point!("write", seat.line_id);
             let mut taken = 0;
             // Mostly nobody is, and then the line itself need not be looked at.
             if self.stalled.is_empty() || !seat.line.stalled.load(Ordering::Relaxed) {

@@ -11,11 +11,13 @@ use super::super::operation::Rendered;
 use super::super::position::{Seating, seating};
 use super::super::seats::Seat;
 use super::{Shown, Worker, show};
+use crate::interleave::point;
 use crate::model::Seq;
 
 impl Worker {
     /// Does what a connection has left word for.
     pub(super) fn serve(&mut self, line: &Arc<Line>) {
+        point!("serve", (line.id, self.stand()));
         let mail = line.collect();
         // What was in the tail when a seat was asked for comes before `CaughtUp`.
         self.walk_to(self.core.tail.head());
@@ -50,7 +52,7 @@ impl Worker {
             return false;
         }
         let as_of = self.core.payloads.as_of();
-        let remainder = match seating(place, self.walked) {
+        let remainder = match seating(place, self.walked, self.core.pace.seating) {
             Seating::Ahead => Some(Vec::new()),
             Seating::Remainder { events } => self.core.tail.since(place, events),
             Seating::TooFar => None,
