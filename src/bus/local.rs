@@ -2,19 +2,25 @@
 
 use tokio::sync::broadcast;
 
-use super::{Announcement, Bus};
+use super::{Announcement, Bus, Reads};
 
 /// A bus within one process.
-pub struct LocalBus(broadcast::Sender<Announcement>);
+pub struct LocalBus {
+    log: broadcast::Sender<Announcement>,
+    reads: broadcast::Sender<Reads>,
+}
 
 impl LocalBus {
     /// Batches that a listener may be behind; beyond that it rereads the log. A batch holds up to 256 commands, so this
-    /// is more than the tail's ring.
+    /// is more than the tail's ring. Of what was read as many.
     const BATCHES: usize = 256;
 
     /// A bus that no one listens to yet.
     pub fn new() -> Self {
-        Self(broadcast::channel(Self::BATCHES).0)
+        Self {
+            log: broadcast::channel(Self::BATCHES).0,
+            reads: broadcast::channel(Self::BATCHES).0,
+        }
     }
 }
 
@@ -27,10 +33,19 @@ impl Default for LocalBus {
 impl Bus for LocalBus {
     fn announce(&self, announcement: Announcement) {
         // An error means that no one listens, which is no one's loss.
-        let _ = self.0.send(announcement);
+        let _ = self.log.send(announcement);
     }
 
     fn listen(&self) -> broadcast::Receiver<Announcement> {
-        self.0.subscribe()
+        self.log.subscribe()
+    }
+
+    fn announce_reads(&self, reads: Reads) {
+        // As above.
+        let _ = self.reads.send(reads);
+    }
+
+    fn listen_reads(&self) -> broadcast::Receiver<Reads> {
+        self.reads.subscribe()
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 pub use local::LocalBus;
 
-use crate::model::{Event, Seq};
+use crate::model::{Event, ReadAdvanced, Seq};
 
 /// The log has grown.
 #[derive(Clone, Debug)]
@@ -20,11 +20,21 @@ pub enum Announcement {
     Grown(Seq),
 }
 
-/// Carries announcements from the writer to every tail.
+/// What members have read, in one batch: each member once, by its newest mark.
+pub type Reads = Arc<[ReadAdvanced]>;
+
+/// Carries announcements from the writer to every tail, and what members have read to whoever tells it on.
 pub trait Bus: Send + Sync + 'static {
     /// Tells all listeners. Never waits; a listener that is behind loses the oldest.
     fn announce(&self, announcement: Announcement);
 
     /// Hears what is announced from now on.
     fn listen(&self) -> broadcast::Receiver<Announcement>;
+
+    /// Tells all listeners what members have read, once it is durable. Never waits; a listener that is behind loses the
+    /// oldest, and nothing makes up for it: marks have no place in the log.
+    fn announce_reads(&self, reads: Reads);
+
+    /// Hears what members read from now on.
+    fn listen_reads(&self) -> broadcast::Receiver<Reads>;
 }

@@ -11,7 +11,7 @@ use crate::auth::Viewer;
 use crate::error::Error;
 use crate::log::Writer;
 use crate::model::{
-    Fingerprint, Member, MemberId, Message, MessageId, Role, Room, RoomId, User, UserId,
+    Cursor, Fingerprint, Member, MemberId, Message, MessageId, Role, Room, RoomId, User, UserId,
 };
 
 /// The commands. Cheap to clone. Each hands its command to the writer on first poll, before anything is awaited, so
@@ -135,6 +135,16 @@ impl Chat {
     /// `deleteMessage`.
     pub async fn delete_message(&self, by: &Viewer, id: MessageId) -> Result<Arc<Message>, Error> {
         message(self.submit(by, Act::DeleteMessage(id)).await)
+    }
+
+    /// `markRead`.
+    pub async fn mark_read(
+        &self,
+        by: &Viewer,
+        id: RoomId,
+        up_to: Cursor,
+    ) -> Result<Arc<Room>, Error> {
+        room(self.submit(by, Act::MarkRead { room: id, up_to }).await)
     }
 
     async fn submit(&self, by: &Viewer, act: Act) -> Result<Answer, Error> {

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom, members, messages, rooms, users,
+    CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom, members, messages, reads, rooms, users,
 };
 use crate::error::Error;
 use crate::log::{self, Batch};
-use crate::model::{Fingerprint, Member, Message, MessageId, Role, Room, RoomId, User, UserId};
+use crate::model::{
+    Cursor, Fingerprint, Member, Message, MessageId, Role, Room, RoomId, User, UserId,
+};
 use crate::store::Needs;
 
 /// Something that a viewer wants done.
@@ -51,6 +53,10 @@ pub enum Act {
     },
     EditMessage(EditMessage),
     DeleteMessage(MessageId),
+    MarkRead {
+        room: RoomId,
+        up_to: Cursor,
+    },
 }
 
 /// What a command comes to.
@@ -82,7 +88,10 @@ impl log::Command for Command {
                 needs.users.extend(input.members.iter().cloned());
             }
             Act::UpdateRoom(input) => room(needs, input.room, by),
-            Act::DeleteRoom(id) | Act::JoinRoom(id) | Act::LeaveRoom(id) => room(needs, *id, by),
+            Act::DeleteRoom(id)
+            | Act::JoinRoom(id)
+            | Act::LeaveRoom(id)
+            | Act::MarkRead { room: id, .. } => room(needs, *id, by),
             Act::AddMember { room: id, user, .. } | Act::RemoveMember { room: id, user } => {
                 room(needs, *id, by);
                 room(needs, *id, user);
@@ -119,6 +128,7 @@ impl log::Command for Command {
             } => messages::send(batch, &by, id, fingerprint, input),
             Act::EditMessage(input) => messages::edit(batch, &by, input),
             Act::DeleteMessage(id) => messages::delete(batch, &by, id),
+            Act::MarkRead { room, up_to } => reads::mark(batch, &by, room, up_to),
         }?;
         // Only now: a command that is refused leaves no trace, not even a profile.
         users::note(by, batch);

@@ -69,6 +69,7 @@ pub(super) fn admit(
         joined_at: batch.now(),
         joined_seq: batch.next().seq,
         standing: Standing::Active,
+        read_up_to: before.and_then(|member| member.read_up_to),
     });
     batch.put_member(member.clone());
     member

@@ -9,6 +9,8 @@ use crate::model::Fingerprint;
 use crate::model::{Epoch, Role, Standing, Timestamp, User, What};
 use crate::store::{Changes, Facts};
 
+mod reads;
+
 struct World(Batch);
 
 fn user(id: &str) -> Arc<User> {

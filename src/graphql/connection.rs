@@ -86,7 +86,7 @@ impl Listed for Message {
 
 impl Listed for RoomMember {
     fn cursor(&self) -> String {
-        let (joined_seq, user) = (self.0.joined_seq, self.0.user.id.clone());
+        let (joined_seq, user) = (self.member.joined_seq, self.member.user.id.clone());
         MemberKey { joined_seq, user }.text()
     }
 }
@@ -186,7 +186,7 @@ impl RoomConnection {
 
 impl RoomMemberConnection {
     pub(super) fn new(wanted: &Wanted<MemberKey>, page: &Page<Arc<model::Member>>) -> Self {
-        let (nodes, info) = part(wanted, page, |member| RoomMember(member.clone()));
+        let (nodes, info) = part(wanted, page, |member| RoomMember::now(member.clone()));
         Self { nodes, info }
     }
 }

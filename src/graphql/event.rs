@@ -185,7 +185,7 @@ room_events! {
     MemberJoined about Arc<model::Member> {
         /// Who, and in which role.
         async fn member(&self) -> RoomMember {
-            RoomMember(self.about.clone())
+            RoomMember::then(self.about.clone())
         }
     }
 
@@ -193,7 +193,7 @@ room_events! {
     MemberUpdated about Arc<model::Member> {
         /// Who, and the new role.
         async fn member(&self) -> RoomMember {
-            RoomMember(self.about.clone())
+            RoomMember::then(self.about.clone())
         }
     }
 

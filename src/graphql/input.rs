@@ -3,7 +3,7 @@
 use async_graphql::{ID, InputObject};
 
 use super::room::{RoomRole, RoomVisibility};
-use super::scalars::Json;
+use super::scalars::{Cursor, Json};
 use crate::chat::{CreateRoom, EditMessage, SendMessage, UpdateRoom};
 use crate::error::Error;
 use crate::model::{MessageBody, MessageId, RoomId, RoomName, UserId, Visibility};
@@ -172,4 +172,13 @@ impl EditMessageInput {
 pub(super) struct DeleteMessageInput {
     /// Which message.
     pub(super) message_id: ID,
+}
+
+/// A place that has been read.
+#[derive(InputObject)]
+pub(super) struct MarkReadInput {
+    /// Where.
+    pub(super) room_id: ID,
+    /// The cursor of the newest message read.
+    pub(super) up_to: Cursor,
 }

@@ -11,7 +11,7 @@ use async_graphql::Context;
 use super::asking::{store, viewer};
 use super::gather::Gather;
 use crate::error::Error;
-use crate::model::{Member, Message, MessageId, Room, RoomId, Seq, Visibility};
+use crate::model::{Member, MemberId, Message, MessageId, Room, RoomId, Seq, Visibility};
 use crate::store::{MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView, StoreError};
 
 type Messages = Arc<Page<Arc<Message>>>;
@@ -25,6 +25,7 @@ pub struct Loaders {
     message_pages: Gather<(RoomId, PageArgs<Seq>), Messages>,
     member_pages: Gather<(RoomId, PageArgs<MemberKey>), Members>,
     room_pages: Gather<(RoomList, PageArgs<RoomKey>), Rooms>,
+    members: Gather<MemberId, Arc<Member>>,
     /// As the request's viewer stands to them: the only ones that depend on who asks.
     views: Gather<RoomId, RoomView>,
 }
@@ -45,6 +46,17 @@ pub(super) async fn message(
         Ok(found.into_iter().map(|it| (it.id, it)).collect())
     };
     loaders(ctx, &alone).messages.load(id, read).await
+}
+
+/// An active membership, whoever asks: the caller has seen to it that the viewer may read its room.
+pub(super) async fn member(ctx: &Context<'_>, id: MemberId) -> Result<Option<Arc<Member>>, Error> {
+    let store = store(ctx)?;
+    let alone = Loaders::default();
+    let read = |ids: Vec<MemberId>| async move {
+        let found = store.members(&ids).await?;
+        Ok(found.into_iter().map(|it| (it.id, it)).collect())
+    };
+    loaders(ctx, &alone).members.load(id, read).await
 }
 
 /// A room as the viewer stands to it, whether it may read it or not.

@@ -9,14 +9,15 @@ use super::asking::{deps, viewer};
 use super::error::Result;
 use super::input::{
     AddMemberInput, CreateRoomInput, DeleteMessageInput, DeleteRoomInput, EditMessageInput,
-    JoinRoomInput, LeaveRoomInput, RemoveMemberInput, SendMessageInput, UpdateRoomInput,
+    JoinRoomInput, LeaveRoomInput, MarkReadInput, RemoveMemberInput, SendMessageInput,
+    UpdateRoomInput,
 };
 use super::member::RoomMember;
 use super::message::Message;
 use super::payload::{
     AddMemberPayload, CreateRoomPayload, DeleteMessagePayload, DeleteRoomPayload,
-    EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, RemoveMemberPayload, SendMessagePayload,
-    UpdateRoomPayload,
+    EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, MarkReadPayload, RemoveMemberPayload,
+    SendMessagePayload, UpdateRoomPayload,
 };
 use super::room::Room;
 use crate::auth::Viewer;
@@ -104,7 +105,7 @@ impl Mutation {
         let user = UserId::parse("userId", &input.user_id)?;
         let role = input.role.map(Role::from);
         let (room, member) = chat.add_member(by, id, user, role).await?;
-        let (room, member) = (Room::new(room), RoomMember(member));
+        let (room, member) = (Room::new(room), RoomMember::now(member));
         Ok(Some(AddMemberPayload { room, member }))
     }
 
@@ -157,6 +158,19 @@ impl Mutation {
         let id = MessageId::parse("messageId", &input.message_id)?;
         let message = Message::new(chat.delete_message(by, id).await?, None);
         Ok(Some(DeleteMessagePayload { message }))
+    }
+
+    /// Moves forward only; an earlier place changes nothing and is no error.
+    async fn mark_read(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How far, and where.")] input: MarkReadInput,
+    ) -> Result<Option<MarkReadPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let id = RoomId::parse("roomId", &input.room_id)?;
+        let up_to = input.up_to.parsed("upTo")?;
+        let room = Room::new(chat.mark_read(by, id, up_to).await?);
+        Ok(Some(MarkReadPayload { room }))
     }
 }
 

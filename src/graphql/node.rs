@@ -73,5 +73,5 @@ async fn visible_member(ctx: &Context<'_>, id: MemberId) -> Result<Option<RoomMe
         return Ok(None);
     };
     let room = loaders::readable(ctx, member.room).await?;
-    Ok(room.map(|_| RoomMember(member)))
+    Ok(room.map(|_| RoomMember::now(member)))
 }

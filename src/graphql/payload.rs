@@ -81,3 +81,10 @@ pub(super) struct DeleteMessagePayload {
     /// The message.
     pub(super) message: Message,
 }
+
+/// The room in which the viewer has read on.
+#[derive(SimpleObject)]
+pub(super) struct MarkReadPayload {
+    /// The room.
+    pub(super) room: Room,
+}

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object};
 
-use super::asking::place;
+use super::asking::{deps, place};
 use super::connection::{MessageConnection, RoomMemberConnection};
 use super::error::Result;
 use super::loaders;
 use super::message::Message;
 use super::page::{Asked, Place};
 use super::per_viewer::per_viewer;
-use super::scalars::{DateTime, Json};
+use super::scalars::{Cursor, DateTime, Json};
 use crate::model::{self, Role, Visibility};
 use crate::store::MemberKey;
 
@@ -164,5 +164,15 @@ impl Room {
     async fn viewer_role(&self, ctx: &Context<'_>) -> Result<Option<RoomRole>> {
         let view = loaders::view(ctx, self.room.id).await?;
         Ok(view.and_then(|view| view.role).map(RoomRole::from))
+    }
+
+    /// The place up to which the viewer has read, by its furthest `markRead`. Null before the first, and when the viewer
+    /// is not a member.
+    #[graphql(directive = per_viewer::apply())]
+    async fn viewer_read_up_to(&self, ctx: &Context<'_>) -> Result<Option<Cursor>> {
+        let view = loaders::view(ctx, self.room.id).await?;
+        let place = view.and_then(|view| view.read_up_to);
+        let epochs = deps(ctx)?.store.epochs();
+        Ok(place.map(|seq| epochs.cursor(seq).into()))
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::error::Error;
 use crate::model::{
-    Cursor, Epoch, Event, Member, MemberId, Message, MessageId, Room, RoomId, Seq, Timestamp, User,
-    UserId, What,
+    Cursor, Epoch, Event, Member, MemberId, Message, MessageId, ReadAdvanced, Room, RoomId, Seq,
+    Timestamp, User, UserId, What,
 };
 use crate::store::{Changes, Facts};
 
@@ -21,6 +22,7 @@ pub struct Batch {
     users: Touched<UserId>,
     rooms: Touched<RoomId>,
     members: Touched<(RoomId, UserId)>,
+    reads: Touched<(RoomId, UserId)>,
     sent: Touched<MessageId>,
     changed: Touched<MessageId>,
 }
@@ -58,6 +60,7 @@ impl Batch {
             users: Touched::new(),
             rooms: Touched::new(),
             members: Touched::new(),
+            reads: Touched::new(),
             sent: Touched::new(),
             changed: Touched::new(),
         }
@@ -75,6 +78,20 @@ impl Batch {
             seq,
             epoch: self.epoch,
         }
+    }
+
+    /// The place that a cursor names, if this log had it before the batch. Of what retention took away only events are
+    /// gone, not places.
+    ///
+    /// # Errors
+    /// `RESYNC_REQUIRED`, with the cursor of the log's end: the cursor is of another history, or of none yet.
+    pub fn place(&self, cursor: Cursor) -> Result<Seq, Error> {
+        let Facts { epochs, head, .. } = &self.facts;
+        let honoured = epochs.honour(cursor, Seq::ZERO, *head);
+        honoured.map_err(|reason| Error::ResyncRequired {
+            reason,
+            cursor: epochs.cursor(*head).to_string(),
+        })
     }
 
     /// Whether a UUID names something already.
@@ -135,6 +152,13 @@ impl Batch {
         self.facts.members.insert(key, member);
     }
 
+    /// Notes what a member has read.
+    pub fn put_read(&mut self, member: Arc<Member>) {
+        let key = (member.room, member.user.id.clone());
+        self.reads.touch(&key);
+        self.facts.members.insert(key, member);
+    }
+
     /// Adds a message.
     pub fn put_sent(&mut self, message: Arc<Message>) {
         self.sent.touch(&message.id);
@@ -151,12 +175,13 @@ impl Batch {
     }
 
     /// A measure of what has changed so far: equal before and after a command that was refused.
-    pub(crate) fn extent(&self) -> [usize; 6] {
+    pub(crate) fn extent(&self) -> [usize; 7] {
         [
             self.events.len(),
             self.users.order.len(),
             self.rooms.order.len(),
             self.members.order.len(),
+            self.reads.order.len(),
             self.sent.order.len(),
             self.changed.order.len(),
         ]
@@ -171,6 +196,7 @@ impl Batch {
             users,
             rooms,
             members,
+            reads,
             sent,
             changed,
             ..
@@ -198,6 +224,15 @@ impl Batch {
                 .order
                 .iter()
                 .filter_map(|key| facts.members.get(key).cloned())
+                .collect(),
+            reads: reads
+                .order
+                .iter()
+                .filter_map(|key| {
+                    let room = facts.rooms.get(&key.0)?.clone();
+                    let member = facts.members.get(key)?.clone();
+                    Some(ReadAdvanced { room, member })
+                })
                 .collect(),
             sent: sent.order.iter().filter_map(kept).collect(),
             changed: changed.order.iter().filter_map(kept).collect(),

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::bus::{Announcement, Bus, LocalBus};
+use crate::bus::{Announcement, Bus, LocalBus, Reads};
 use crate::error::{Code, Error};
 use crate::model::{
     Event, MemberId, Role, Room, RoomId, RoomName, Seq, Standing, User, UserId, Visibility, What,
@@ -56,6 +56,7 @@ impl Command for MakeRoom {
             joined_at: Timestamp(0),
             joined_seq: seq,
             standing: Standing::Active,
+            read_up_to: None,
         }));
         let members = Arc::new([user.id.clone()]);
         batch.append(room, user, What::RoomCreated { members });
@@ -91,6 +92,14 @@ impl Bus for UnreliableBus {
 
     fn listen(&self) -> broadcast::Receiver<Announcement> {
         self.inner.listen()
+    }
+
+    fn announce_reads(&self, reads: Reads) {
+        self.inner.announce_reads(reads);
+    }
+
+    fn listen_reads(&self) -> broadcast::Receiver<Reads> {
+        self.inner.listen_reads()
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Batch;
 use crate::bus::{Announcement, Bus};
 use crate::error::Error;
-use crate::model::{Epoch, Event, Seq, Timestamp};
+use crate::model::{Epoch, Event, ReadAdvanced, Seq, Timestamp};
 use crate::store::{Changes, Needs, Store, StoreError};
 
 /// Something to be done durably.
@@ -199,6 +199,7 @@ impl<C: Command> Task<C> {
                 .await;
         }
         self.announce(changes.events);
+        self.announce_reads(changes.reads);
         for (answer, outcome) in outcomes {
             // The caller may be gone; what it asked for is done all the same.
             let _ = answer.send(outcome);
@@ -208,6 +209,15 @@ impl<C: Command> Task<C> {
     fn announce(&self, events: Vec<Arc<Event>>) {
         if !events.is_empty() {
             self.bus.announce(Announcement::Events(events.into()));
+        }
+    }
+
+    /// Not of rooms that the batch deleted, nor of members who left in it: they are no one's to be told of any more.
+    fn announce_reads(&self, reads: Vec<ReadAdvanced>) {
+        let shown = |it: &ReadAdvanced| it.member.is_active() && !it.room.deleted;
+        let reads: Vec<_> = reads.into_iter().filter(shown).collect();
+        if !reads.is_empty() {
+            self.bus.announce_reads(reads.into());
         }
     }
 

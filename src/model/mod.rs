@@ -18,7 +18,7 @@ pub use cursor::{Cursor, CursorError, Epoch, Epochs, Resync, Seq};
 pub use event::{Event, What};
 pub use id::{MemberId, MessageId, NodeId, RoomId, UserId};
 pub use message::{Fingerprint, Message, Reply};
-pub use room::{Member, Role, Room, Standing, Visibility};
+pub use room::{Member, ReadAdvanced, Role, Room, Standing, Visibility};
 pub use text::{Data, MessageBody, RoomName};
 pub use time::Timestamp;
 pub use user::User;

@@ -77,6 +77,18 @@ pub struct Member {
     pub joined_seq: Seq,
     /// Whether it counts.
     pub standing: Standing,
+    /// The place up to which it has read, if it ever said so; kept while it is away. It has no order in the log: of two
+    /// copies of a member, only the one that was read last is right.
+    pub read_up_to: Option<Seq>,
+}
+
+/// A member has read on. Not an event: it has no place in the log, and what is told of it may be lost.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReadAdvanced {
+    /// Where.
+    pub room: Arc<Room>,
+    /// Who, with the place up to which it has read now.
+    pub member: Arc<Member>,
 }
 
 impl Member {

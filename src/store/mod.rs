@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::model::{
-    Access, Cursor, Epochs, Event, Member, MemberId, Message, MessageId, NodeId, Role, Room,
-    RoomId, Scope, Seq, Timestamp, User, UserId,
+    Access, Cursor, Epochs, Event, Member, MemberId, Message, MessageId, NodeId, ReadAdvanced,
+    Role, Room, RoomId, Scope, Seq, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -53,6 +53,8 @@ pub struct Needs {
 pub struct Facts {
     /// The end of the log.
     pub head: Seq,
+    /// Who wrote which part of it, for the cursors that commands name.
+    pub epochs: Arc<Epochs>,
     /// Rooms that exist or existed.
     pub rooms: HashMap<RoomId, Arc<Room>>,
     /// Memberships, whatever their standing.
@@ -75,8 +77,10 @@ pub struct Changes {
     pub users: Vec<Arc<User>>,
     /// New or changed rooms. A room with `deleted` set loses its name, data and messages.
     pub rooms: Vec<Arc<Room>>,
-    /// New or changed memberships.
+    /// New or changed memberships, but for what they have read.
     pub members: Vec<Arc<Member>>,
+    /// What members have read, each by its newest mark. No events.
+    pub reads: Vec<ReadAdvanced>,
     /// New messages.
     pub sent: Vec<Arc<Message>>,
     /// Messages that were there before the batch: edited or deleted. A `None` body is wiped from the file.
@@ -93,13 +97,14 @@ impl Changes {
             users,
             rooms,
             members,
+            reads,
             sent,
             changed,
             prune_to,
         } = self;
-        let things =
-            events.len() + users.len() + rooms.len() + members.len() + sent.len() + changed.len();
-        things == 0 && prune_to.is_none()
+        let people = users.len() + members.len() + reads.len();
+        let things = events.len() + rooms.len() + sent.len() + changed.len();
+        people + things == 0 && prune_to.is_none()
     }
 }
 
@@ -119,6 +124,8 @@ pub struct RoomView {
     pub room: Arc<Room>,
     /// The viewer's role, where it is an active member.
     pub role: Option<Role>,
+    /// The place up to which the viewer has read, where it is an active member and ever said so.
+    pub read_up_to: Option<Seq>,
 }
 
 /// Which part of a list is wanted. Both bounds are exclusive and may be given together.

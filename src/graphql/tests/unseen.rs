@@ -18,7 +18,7 @@ use crate::hub::Item;
 use crate::model::{Cursor, Resync, RoomId, Seq};
 
 /// What a subscription yields, as a query.
-struct Stream(Vec<Item>);
+pub(super) struct Stream(Vec<Item>);
 
 #[Object]
 impl Stream {
@@ -35,9 +35,10 @@ impl Stream {
     }
 }
 
-type Shown = Schema<Stream, EmptyMutation, EmptySubscription>;
+pub(super) type Shown = Schema<Stream, EmptyMutation, EmptySubscription>;
 
-fn show(world: &World, items: Vec<Item>) -> Shown {
+/// What a subscription would show of these, asked for as a query, by no one.
+pub(super) fn show(world: &World, items: Vec<Item>) -> Shown {
     Schema::build(Stream(items), EmptyMutation, EmptySubscription)
         .register_output_type::<RoomEventIsEvent>()
         .register_output_type::<Node>()
@@ -246,7 +247,10 @@ async fn without_a_viewer_what_is_marked_fails_and_nothing_else() {
         unseen.one_further(ty, way).await;
     }
     let marks: BTreeSet<_> = unseen.marks.iter().map(String::as_str).collect();
-    assert_eq!(marks, BTreeSet::from(["Room.viewerRole", "User.rooms"]));
+    assert_eq!(
+        marks,
+        BTreeSet::from(["Room.viewerReadUpTo", "Room.viewerRole", "User.rooms"])
+    );
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use crate::store::sqlite::SqliteStore;
 pub(super) struct World {
     pub(super) schema: Schema,
     pub(super) deps: Deps,
+    pub(super) bus: Arc<LocalBus>,
     stop: CancellationToken,
     following: Option<JoinHandle<()>>,
     _folder: TempDir,
@@ -61,6 +62,7 @@ impl World {
         Self {
             schema: schema(deps.clone()),
             deps,
+            bus,
             stop,
             following,
             _folder: folder,

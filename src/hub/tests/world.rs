@@ -159,6 +159,7 @@ impl World {
             joined_at: Timestamp(0),
             joined_seq: Seq(0),
             standing,
+            read_up_to: None,
         })
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod lookups;
 pub(crate) mod model;
 pub(crate) mod pages;
 pub(crate) mod pen;
+pub(crate) mod reads;
 pub(crate) mod replays;
 pub(crate) mod writing;
 
@@ -66,6 +67,12 @@ macro_rules! contract {
             rooms_are_listed_by_activity,
             both_bounds_may_be_given,
             the_number_of_statements_does_not_grow_with_the_page,
+        );
+        $crate::store::contract::contract!($bench, reads,
+            a_mark_is_kept,
+            marks_of_many_are_written_at_once,
+            a_mark_outlives_what_befalls_the_member,
+            a_batch_that_only_marks_is_committed,
         );
         $crate::store::contract::contract!($bench, replays,
             events_have_no_hole_even_where_a_room_is_gone,

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::model::{
-    Cursor, Event, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, Reply, Role,
-    Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility, What,
+    Cursor, Event, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, ReadAdvanced,
+    Reply, Role, Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility, What,
 };
 use crate::store::{Changes, Needs, Store};
 
@@ -23,6 +23,7 @@ pub(crate) struct Pen<'s, S> {
     dirty_users: BTreeSet<UserId>,
     dirty_rooms: BTreeSet<RoomId>,
     dirty_members: BTreeSet<(RoomId, UserId)>,
+    reads: BTreeSet<(RoomId, UserId)>,
     sent: BTreeSet<MessageId>,
     changed: BTreeSet<MessageId>,
 }
@@ -49,6 +50,7 @@ impl<'s, S: Store> Pen<'s, S> {
             dirty_users: BTreeSet::new(),
             dirty_rooms: BTreeSet::new(),
             dirty_members: BTreeSet::new(),
+            reads: BTreeSet::new(),
             sent: BTreeSet::new(),
             changed: BTreeSet::new(),
         }
@@ -122,6 +124,7 @@ impl<'s, S: Store> Pen<'s, S> {
             joined_at: Timestamp(self.at),
             joined_seq: self.next().seq,
             standing: Standing::Left,
+            read_up_to: None,
         };
         let (at, seq) = (fresh.joined_at, fresh.joined_seq);
         let member = Arc::make_mut(self.members.entry(key.clone()).or_insert(Arc::new(fresh)));
@@ -134,6 +137,10 @@ impl<'s, S: Store> Pen<'s, S> {
         self.dirty_members.insert(key);
         self.count(room);
         member
+    }
+
+    pub(crate) fn member(&self, room: RoomId, user: &UserId) -> &Arc<Member> {
+        &self.members[&(room, user.clone())]
     }
 
     fn count(&mut self, room: RoomId) {
@@ -260,6 +267,12 @@ impl<'s, S: Store> Pen<'s, S> {
         self.log(user, room, What::MemberUpdated(member));
     }
 
+    pub(crate) fn read(&mut self, user: &UserId, room: RoomId, up_to: Seq) {
+        let key = (room, user.clone());
+        Arc::make_mut(self.members.get_mut(&key).unwrap()).read_up_to = Some(up_to);
+        self.reads.insert(key);
+    }
+
     pub(crate) fn show(&mut self, actor: &UserId, room: RoomId, visibility: Visibility) {
         let was = self.rooms[&room].visibility;
         self.set_room(room, |room| room.visibility = visibility);
@@ -291,6 +304,12 @@ impl<'s, S: Store> Pen<'s, S> {
             members: (self.dirty_members.iter())
                 .map(|key| self.members[key].clone())
                 .collect(),
+            reads: (self.reads.iter())
+                .map(|key| ReadAdvanced {
+                    room: self.rooms[&key.0].clone(),
+                    member: self.members[key].clone(),
+                })
+                .collect(),
             sent: (self.sent.iter())
                 .filter_map(|id| self.messages.get(id).cloned())
                 .collect(),
@@ -315,6 +334,7 @@ impl<'s, S: Store> Pen<'s, S> {
         self.dirty_users.clear();
         self.dirty_rooms.clear();
         self.dirty_members.clear();
+        self.reads.clear();
         self.sent.clear();
         self.changed.clear();
     }

@@ -27,6 +27,7 @@ pub(super) struct Rows {
     pub(super) users: String,
     pub(super) rooms: String,
     pub(super) members: String,
+    pub(super) reads: String,
     pub(super) wiped: String,
     pub(super) deleted_rooms: String,
     pub(super) bytes: Vec<u8>,
@@ -68,6 +69,7 @@ impl Rows {
             users: array(changes.users.iter().map(|it| user_row(it)))?,
             rooms: array(changes.rooms.iter().map(|it| room_row(it)))?,
             members: array(changes.members.iter().map(|it| member_row(it)))?,
+            reads: array(changes.reads.iter().map(|it| read_row(&it.member)))?,
             wiped: array(changed().map(|it| it.id.uuid()))?,
             wipes: !deleted.is_empty() || changed().next().is_some(),
             deleted_rooms: array(deleted.iter().map(|id| id.uuid()))?,
@@ -180,6 +182,11 @@ fn member_row(member: &Member) -> impl Serialize {
         member.joined_seq.0,
         standing_code(member.standing),
     )
+}
+
+fn read_row(member: &Member) -> impl Serialize {
+    let read_up_to = member.read_up_to.map(|seq| seq.0);
+    (member.room.uuid(), member.user.id.as_str(), read_up_to)
 }
 
 fn sent_row(message: &Message) -> impl Serialize {

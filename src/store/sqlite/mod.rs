@@ -68,7 +68,7 @@ pub struct SqliteStore {
     writer: writer::Writer,
     readers: reader::Readers,
     sweeper: sweep::Sweeper,
-    epochs: Epochs,
+    epochs: Arc<Epochs>,
     fingerprint_key: [u8; 32],
     /// Last, so that it is let go of after the connections.
     _lock: File,
@@ -99,7 +99,7 @@ impl SqliteStore {
             writer: writer::Writer::new(opened.writing, opened.writer),
             readers: reader::Readers::new(opened.reading, options.readers.max(1)),
             sweeper,
-            epochs: opened.epochs,
+            epochs: opened.epochs.into(),
             fingerprint_key: opened.fingerprint_key,
             _lock: opened.lock,
         })

@@ -28,6 +28,7 @@ impl SqliteStore {
             Ok(RoomView {
                 room: row.room()?,
                 role: row.maybe_role()?,
+                read_up_to: row.maybe_seq()?,
             })
         };
         self.read(statement, view).await

@@ -42,6 +42,12 @@ impl<'r> Columns<'r> {
         Ok(Seq(number(self.int()?)?))
     }
 
+    /// `None` where there is none.
+    pub(super) fn maybe_seq(&mut self) -> Result<Option<Seq>> {
+        let seq = self.take::<Option<i64>>()?;
+        seq.map(|seq| number(seq).map(Seq)).transpose()
+    }
+
     pub(super) fn flag(&mut self) -> Result<bool> {
         Ok(self.int()? != 0)
     }
@@ -113,6 +119,7 @@ impl<'r> Columns<'r> {
         let joined_at = self.time()?;
         let joined_seq = self.seq()?;
         let standing = standing(self.int()?)?;
+        let read_up_to = self.maybe_seq()?;
         Ok(Arc::new(Member {
             id,
             room,
@@ -121,6 +128,7 @@ impl<'r> Columns<'r> {
             joined_at,
             joined_seq,
             standing,
+            read_up_to,
         }))
     }
 
@@ -148,9 +156,9 @@ impl<'r> Columns<'r> {
         &mut self,
         users: &HashMap<UserId, Arc<User>>,
     ) -> Result<Vec<Arc<Member>>> {
-        let members: Vec<(Uuid, Uuid, String, i64, i64, u64, i64)> = self.json()?;
+        let members: Vec<(Uuid, Uuid, String, i64, i64, u64, i64, Option<u64>)> = self.json()?;
         let members = members.into_iter();
-        let member = |(id, room, user, code, at, seq, stands)| {
+        let member = |(id, room, user, code, at, seq, stands, read_up_to)| {
             let user: String = user;
             Ok(Arc::new(Member {
                 id: MemberId::from_uuid(id),
@@ -161,6 +169,7 @@ impl<'r> Columns<'r> {
                 joined_at: Timestamp(at),
                 joined_seq: Seq(seq),
                 standing: standing(stands)?,
+                read_up_to: Option::map(read_up_to, Seq),
             }))
         };
         members.map(member).collect()

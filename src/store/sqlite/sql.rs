@@ -44,7 +44,7 @@ macro_rules! room {
 macro_rules! member {
     () => {
         concat!(
-            "member.id, member.room, member.role, member.joined_at, member.joined_seq, member.standing, ",
+            "member.id, member.room, member.role, member.joined_at, member.joined_seq, member.standing, member.read_up_to, ",
             user!()
         )
     };
@@ -77,7 +77,7 @@ macro_rules! with_reply {
 macro_rules! member_list {
     () => {
         "json_group_array(json_array(hex(member.id), hex(member.room), member.user, member.role, member.joined_at, \
-         member.joined_seq, member.standing))"
+         member.joined_seq, member.standing, member.read_up_to))"
     };
 }
 
@@ -121,7 +121,7 @@ pub(super) const BEGIN: &str = concat!(
     "OR EXISTS (SELECT 1 FROM members WHERE members.id = asked.id);",
 );
 
-/// Writes a batch and commits. Binds: users; rooms; members; changed message ids; deleted room ids twice; the bytes of
+/// Writes a batch and commits. Binds: users; rooms; members; reads; changed message ids; deleted room ids twice; the bytes of
 /// all contents twice; contents; sent messages; changed messages; events; the place to prune to three times.
 ///
 /// Old contents are wiped while the messages still point at them.
@@ -143,6 +143,9 @@ SELECT unhex(value ->> 0, '-'), unhex(value ->> 1, '-'), value ->> 2, value ->> 
 FROM jsonb_each(?) WHERE true
 ON CONFLICT (room, user) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
     joined_seq = excluded.joined_seq, standing = excluded.standing;
+
+UPDATE members SET read_up_to = row.value ->> 2
+FROM jsonb_each(?) AS row WHERE members.room = unhex(row.value ->> 0, '-') AND members.user = row.value ->> 1;
 
 UPDATE contents SET
     body = zeroblob(octet_length(body)),
@@ -209,7 +212,7 @@ pub(super) const PLACE_BEFORE: &str = concat!(
 pub(super) const ROOMS: &str = concat!(
     "SELECT ",
     room!(),
-    ", member.role FROM rooms AS room ",
+    ", member.role, member.read_up_to FROM rooms AS room ",
     "LEFT JOIN members AS member ON member.room = room.id AND member.user = ? AND member.standing = 1 ",
     "WHERE room.id IN ",
     uuids!(),

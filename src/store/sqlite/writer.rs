@@ -1,6 +1,7 @@
 //! The one connection that writes: two trips a batch, and no transaction left open whatever goes wrong.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection, Error, Executor};
@@ -47,7 +48,7 @@ impl Writer {
         }
     }
 
-    pub(super) async fn begin(&self, needs: &Needs, epochs: &Epochs) -> Result<Facts> {
+    pub(super) async fn begin(&self, needs: &Needs, epochs: &Arc<Epochs>) -> Result<Facts> {
         let statement = begin(needs)?;
         let mut state = self.state.lock().await;
         let mut conn = self.idle(&mut state).await?;
@@ -179,6 +180,7 @@ fn commit(rows: Rows) -> Statement {
         .bind(rows.users)
         .bind(rows.rooms)
         .bind(rows.members)
+        .bind(rows.reads)
         .bind(rows.wiped)
         .bind(rows.deleted_rooms.clone())
         .bind(rows.deleted_rooms)
@@ -193,8 +195,11 @@ fn commit(rows: Rows) -> Statement {
         .bind(rows.prune_to)
 }
 
-fn facts(needs: &Needs, rows: &[SqliteRow], epochs: &Epochs) -> Result<Facts> {
-    let mut facts = Facts::default();
+fn facts(needs: &Needs, rows: &[SqliteRow], epochs: &Arc<Epochs>) -> Result<Facts> {
+    let mut facts = Facts {
+        epochs: epochs.clone(),
+        ..Facts::default()
+    };
     for row in rows {
         let mut row = Columns::of(row);
         match row.int()? {

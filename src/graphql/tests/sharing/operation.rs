@@ -86,8 +86,10 @@ impl Operation {
         fn reads(asked: &[Asked], in_reply: bool) -> bool {
             asked.iter().filter(|it| it.is_in()).any(|it| match it {
                 Asked::Field { name, below, .. } => {
-                    let is_read = matches!(name.as_str(), "lastMessage" | "viewerRole")
-                        || name == "replyTo" && in_reply;
+                    let is_read = matches!(
+                        name.as_str(),
+                        "lastMessage" | "viewerRole" | "viewerReadUpTo" | "readUpTo"
+                    ) || name == "replyTo" && in_reply;
                     is_read || reads(below, in_reply || name == "replyTo")
                 }
                 Asked::On { below, .. } => reads(below, in_reply),

@@ -6,6 +6,7 @@ use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 
 use super::super::world::{World, text};
+use crate::model::Seq;
 
 pub(super) const PEOPLE: [&str; 4] = ["ada", "ben", "cay", "dan"];
 
@@ -49,30 +50,35 @@ impl Town {
         let room = self.rooms.choose(rng).unwrap().clone();
         let (message, of) = self.messages.choose(rng).cloned().unwrap_or_default();
         let (field, input) = match rng.random_range(0..100) {
-            0..35 => {
+            0..33 => {
                 let reply = rng.random_bool(0.4) && !message.is_empty();
                 let room = if reply { of } else { room };
                 let to = reply.then_some(message);
                 let input = json!({ "roomId": room, "body": body(rng), "data": data(rng), "replyToId": to });
                 ("sendMessage", input)
             }
-            35..48 => (
+            33..45 => (
                 "editMessage",
                 json!({ "messageId": message, "body": body(rng), "data": data(rng) }),
             ),
-            48..57 => ("deleteMessage", json!({ "messageId": message })),
-            57..69 => (
+            45..54 => ("deleteMessage", json!({ "messageId": message })),
+            54..65 => (
                 "addMember",
                 json!({ "roomId": room, "userId": user, "role": pick(rng, &ROLES) }),
             ),
-            69..75 => ("removeMember", json!({ "roomId": room, "userId": user })),
-            75..81 => ("joinRoom", json!({ "roomId": room })),
-            81..87 => ("leaveRoom", json!({ "roomId": room })),
-            87..94 => {
+            65..71 => ("removeMember", json!({ "roomId": room, "userId": user })),
+            71..77 => ("joinRoom", json!({ "roomId": room })),
+            77..83 => ("leaveRoom", json!({ "roomId": room })),
+            83..89 => {
                 let visibility = pick(rng, &["PUBLIC", "PRIVATE"]);
                 let input = json!({ "roomId": room, "name": format!("room {}", rng.random::<u8>()),
                     "visibility": visibility, "data": data(rng) });
                 ("updateRoom", input)
+            }
+            89..94 => {
+                let place = rng.random_range(0..=world.head().await.seq.0);
+                let up_to = world.deps.store.epochs().cursor(Seq(place)).to_string();
+                ("markRead", json!({ "roomId": room, "upTo": up_to }))
             }
             94..96 => ("deleteRoom", json!({ "roomId": room })),
             _ => {

@@ -293,5 +293,6 @@ fn member(number: usize, name: &str, standing: Standing) -> Arc<Member> {
         joined_at: Timestamp(0),
         joined_seq: Seq(0),
         standing,
+        read_up_to: None,
     })
 }
