@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::line::{HandOver, Line, Place, Sub};
 use super::position::{Next, next, page_events};
@@ -40,6 +41,8 @@ pub(super) struct CatchUp {
     greets: bool,
     /// The size of its latest frame.
     frame_bytes: usize,
+    /// Held until the store has said where and with what it begins, and never while a socket is waited for.
+    starting: Option<OwnedSemaphorePermit>,
 }
 
 /// Why catching up ends before the subscription is live.
@@ -88,6 +91,7 @@ impl CatchUp {
             opening: false,
             greets: false,
             frame_bytes: Self::FRAME_BYTES,
+            starting: None,
         }
     }
 
@@ -121,19 +125,22 @@ impl CatchUp {
             opening: true,
             greets: false,
             frame_bytes: Self::FRAME_BYTES,
+            starting: None,
         };
         begin.start(Some(asked));
     }
 
-    fn start(self, asked: Option<Asked>) {
+    fn start(mut self, asked: Option<Asked>) {
         let (core, line) = (self.core.clone(), self.line.clone());
         point!("start", Arc::as_ptr(&self.sub) as usize);
         core.spawn(async move {
-            if AssertUnwindSafe(self.run(asked))
-                .catch_unwind()
-                .await
-                .is_err()
-            {
+            if asked.is_some() {
+                // A closed semaphore cannot be: it lives as long as the hub.
+                self.starting = self.core.starts.clone().acquire_owned().await.ok();
+            }
+            // Boxed, so that it takes its room only once it begins.
+            let run = Box::pin(self.run(asked));
+            if AssertUnwindSafe(run).catch_unwind().await.is_err() {
                 tracing::error!("a catch-up panicked; its connection is closed");
                 line.close_for_defect();
             }
@@ -266,6 +273,7 @@ impl CatchUp {
         let page = self
             .retry(|| store.replay(viewer, &self.scope, self.place, limit, self.opening))
             .await?;
+        self.starting = None;
         if self.place < page.bounds.floor {
             return self.resync(Resync::CursorExpired).await;
         }

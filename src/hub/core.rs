@@ -37,6 +37,9 @@ pub(super) struct Core {
     pub(super) pace: Pace,
     #[cfg(test)]
     pub(super) spawn: Option<Spawn>,
+    /// Lets a few new subscriptions begin at a time. Each takes some kilobytes while it does; thousands that wait for the
+    /// store at once left three times as much resident as the sockets need.
+    pub(super) starts: Arc<Semaphore>,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -52,6 +55,8 @@ impl Core {
     };
     /// Reads of the store by catch-ups at once.
     const READS: usize = 8;
+    /// New subscriptions that find their place at once: enough to keep the reads busy.
+    pub(super) const STARTS: usize = 32;
 
     /// To be called inside a tokio runtime; tasks run there.
     pub(super) fn new(setup: Setup) -> Self {
@@ -67,6 +72,7 @@ impl Core {
             pace: Pace::default(),
             #[cfg(test)]
             spawn: None,
+            starts: Arc::new(Semaphore::new(Self::STARTS)),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }

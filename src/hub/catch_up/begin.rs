@@ -40,6 +40,7 @@ impl CatchUp {
         if !self.is_unchanged_until(bounds.head) {
             return self.read_page().await;
         }
+        self.starting = None;
         let as_of = self.core.payloads.as_of();
         point!("open", (as_of, bounds.head));
         let cursor = self.core.store.epochs().cursor(self.place);
@@ -66,6 +67,7 @@ impl CatchUp {
 
     /// Tells that the place asked for cannot be honoured, and goes on from the end of the log.
     pub(super) async fn resync(&mut self, reason: Resync) -> Result<(), Stop> {
+        self.starting = None;
         let head = self.core.tail.head();
         let cursor = self.core.store.epochs().cursor(head);
         if self.sub.operation.messages_only {

@@ -7,6 +7,7 @@ mod model;
 mod plans;
 mod positions;
 mod schema;
+mod starts;
 mod store;
 mod stress;
 mod trouble;

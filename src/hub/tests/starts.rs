@@ -1,0 +1,75 @@
+//! Everyone subscribes at once: a few begin at a time, and none that waits for its socket holds up the others.
+
+use std::time::Duration;
+
+use super::world::World;
+use crate::hub::core::Core;
+use crate::log::TailLimits;
+use crate::model::RoomId;
+use crate::model::Visibility::Private;
+
+/// Longer than any machine takes for what has no reason to wait.
+const STUCK: Duration = Duration::from_secs(60);
+/// Less than a few frames, so that a catch-up waits for its reader.
+const TINY_BUDGET_BYTES: usize = 600;
+
+#[tokio::test]
+async fn readers_that_take_nothing_let_others_begin() {
+    // From the ring, and from the store.
+    for events in [16_384, 20] {
+        let limits = TailLimits {
+            events,
+            ..TailLimits::default()
+        };
+        let world = World::with(2, limits).await;
+        let room = world.create("ada", Private);
+        for n in 0..100 {
+            world.send(room, &format!("message {n}"));
+        }
+        world.settled().await;
+        let mut stuck = Vec::new();
+        for _ in 0..2 * Core::STARTS {
+            let client = world.client_with("ada", TINY_BUDGET_BYTES);
+            let events = "subscription { events { kind body } }";
+            client
+                .resume(&world, "1", events, Some(world.cursor(1)))
+                .await;
+            stuck.push(client);
+        }
+        begins(&world).await;
+        drop(stuck);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn readers_that_are_told_of_many_rooms_that_they_cannot_see_let_others_begin() {
+    let world = World::new().await;
+    world.create("ada", Private);
+    world.settled().await;
+    let absent: Vec<String> = (0..50)
+        .map(|_| format!("{:?}", RoomId::generate().to_string()))
+        .collect();
+    let events = format!(
+        "subscription {{ events(roomIds: [{}]) {{ kind }} }}",
+        absent.join(",")
+    );
+    let mut stuck = Vec::new();
+    for _ in 0..2 * Core::STARTS {
+        let client = world.client_with("bob", TINY_BUDGET_BYTES);
+        client.subscribe(&world, "1", &events).await;
+        stuck.push(client);
+    }
+    begins(&world).await;
+    drop(stuck);
+    world.end().await;
+}
+
+/// Those before it have had their turn: turns go by who came first.
+async fn begins(world: &World) {
+    let mut ada = world.client("ada");
+    ada.subscribe(world, "1", "subscription { events { kind body } }")
+        .await;
+    let caught_up = tokio::time::timeout(STUCK, ada.until("CaughtUp")).await;
+    assert_eq!(caught_up.expect("it is let begin"), ["CaughtUp"]);
+}
