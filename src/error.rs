@@ -171,6 +171,12 @@ pub enum Error {
         /// How many there may be.
         limit: usize,
     },
+    /// The viewer has as many sockets and streams open as it may.
+    #[error("you have {limit} connections open, as many as you may: close one first")]
+    TooManyConnections {
+        /// How many there may be.
+        limit: usize,
+    },
     /// An operation took longer than it may. A mutation may have been done all the same: say it again with its id.
     #[error("the operation took too long; try again")]
     TimedOut,
@@ -213,7 +219,9 @@ impl Error {
             | Self::BadPageSize { .. }
             | Self::BadInput { .. } => Code::BadUserInput,
             Self::Conflict { .. } => Code::Conflict,
-            Self::RateLimited { .. } | Self::TooManyAtOnce { .. } => Code::RateLimited,
+            Self::RateLimited { .. }
+            | Self::TooManyAtOnce { .. }
+            | Self::TooManyConnections { .. } => Code::RateLimited,
             Self::Busy | Self::Stopping | Self::TimedOut | Self::Store(_) => Code::Unavailable,
             Self::ResyncRequired { .. } => Code::ResyncRequired,
             Self::Internal => Code::InternalServerError,

@@ -15,6 +15,7 @@ use crate::graphql::{self, Deps};
 use crate::hub::{Hub, Setup};
 use crate::store::Store;
 use crate::transport::http::{self, Door, Http, Upgrade};
+use crate::transport::stream::Streams;
 use crate::transport::ws::{self, AtOnce, Endpoint, Live, Waits};
 
 /// Queries and mutations that one socket may have going at once: a client that pipelines more is better told.
@@ -62,6 +63,7 @@ impl Api {
             hub: hub.clone(),
         };
         let sockets = Endpoint::new(Arc::new(live), sockets(settings), parts.drain.clone());
+        let streams = Streams::beside(&sockets, hub.clone());
         let upgrade: Upgrade = Arc::new(move |request| {
             let response = sockets.upgrade(request);
             async move { response }.boxed()
@@ -74,6 +76,7 @@ impl Api {
             timeout: Http::TIMEOUT,
             playground: settings.playground,
             upgrade: Some(upgrade),
+            streams: Some(streams),
         };
         Ok(Self { http, hub })
     }

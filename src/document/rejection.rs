@@ -68,7 +68,7 @@ pub fn server_error(error: &Error) -> ServerError {
     if let Error::RateLimited { retry_after_ms } = error {
         extensions.set("retryAfterMs", *retry_after_ms);
     }
-    if let Error::TooManyAtOnce { limit, .. } = error {
+    if let Error::TooManyAtOnce { limit, .. } | Error::TooManyConnections { limit } = error {
         extensions.set("limit", *limit);
     }
     shown

@@ -29,7 +29,8 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 pub use operation::Feed;
-pub use outbox::{Flush, Frame, Header, Outbox, Sink};
+pub use outbox::{Flush, Frame, Framing, Outbox, Sink};
+pub use payload::cursor_of;
 pub use plan::IntentSlot;
 
 use self::catch_up::{Asked, CatchUp};

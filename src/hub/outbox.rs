@@ -14,16 +14,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-pub use frame::{Frame, Header};
+use frame::Bare;
+pub use frame::{Frame, Framing};
 use queue::Queue;
 
 use crate::interleave::point;
 
 /// A socket that takes bytes without waiting, for workers: with it a live event costs one system call and wakes no task.
 pub trait Sink: Send + Sync + 'static {
-    /// What precedes a text message of so many bytes on the wire.
-    fn header(&self, bytes: usize) -> Header;
-
     /// Takes as many bytes as the socket has room for.
     ///
     /// # Errors
@@ -96,10 +94,15 @@ impl Outbox {
     /// Bytes that may wait for one connection before its subscriptions become catch-ups.
     pub const BUDGET_BYTES: usize = 256 * 1024;
 
-    /// An empty one, emptied by [`Outbox::take`] or [`Outbox::flush`].
+    /// An empty one, to be emptied by [`Outbox::take`].
     pub fn new(budget_bytes: usize) -> Self {
+        Self::framed(budget_bytes, &Bare)
+    }
+
+    /// An empty one, to be emptied by [`Outbox::flush`], which frames what it writes.
+    pub fn framed(budget_bytes: usize, framing: &'static dyn Framing) -> Self {
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(framing)),
             drained: Notify::new(),
             budget_bytes,
         }
@@ -107,8 +110,12 @@ impl Outbox {
 
     /// An empty one whose socket workers may write to while nothing waits; what it does not take waits for
     /// [`Outbox::flush`].
-    pub fn written_through(budget_bytes: usize, sink: Arc<dyn Sink>) -> Self {
-        let outbox = Self::new(budget_bytes);
+    pub fn written_through(
+        budget_bytes: usize,
+        framing: &'static dyn Framing,
+        sink: Arc<dyn Sink>,
+    ) -> Self {
+        let outbox = Self::framed(budget_bytes, framing);
         outbox.lock().sink = Some(sink);
         outbox
     }
@@ -150,14 +157,13 @@ impl Outbox {
         self.drained.notify_waiters();
     }
 
-    /// Writes some of what waits, framed by `header`. Nobody else writes or queues meanwhile.
+    /// Writes some of what waits. Nobody else writes or queues meanwhile.
     pub fn flush(
         &self,
         cx: &mut Context<'_>,
-        header: fn(usize) -> Header,
         write: impl FnOnce(&mut Context<'_>, &[u8]) -> Poll<io::Result<usize>>,
     ) -> Flush {
-        let flush = self.lock().flush(cx, header, write);
+        let flush = self.lock().flush(cx, write);
         if matches!(flush, Flush::Wrote { .. }) {
             self.drained.notify_waiters();
         }
@@ -176,10 +182,10 @@ impl Outbox {
 
     /// Ends the writing: forgets what waits and whatever comes, and gives the socket back. What is left to write is the rest of
     /// a frame that was begun - and all that waits, where `everything` is asked for.
-    pub fn finish(&self, header: fn(usize) -> Header, everything: bool) -> Vec<u8> {
+    pub fn finish(&self, everything: bool) -> Vec<u8> {
         let left = {
             let mut queue = self.lock();
-            let left = queue.left(header, everything);
+            let left = queue.left(everything);
             queue.close();
             left
         };

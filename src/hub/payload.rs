@@ -33,6 +33,16 @@ pub(super) fn payload(response: &Response, cursor: Cursor) -> Bytes {
     out.into()
 }
 
+/// The cursor that a payload carries, if any, as it stands there.
+pub fn cursor_of(payload: &[u8]) -> Option<&[u8]> {
+    const BEFORE: &[u8] = br#","extensions":{"cursor":""#;
+    const BEHIND: &[u8] = br#""}}}"#;
+    // No text of a user's ends a payload: whatever it is in is closed by more braces than these.
+    let rest = payload.strip_suffix(BEHIND)?;
+    let (before, cursor) = rest.split_at_checked(rest.len().checked_sub(Cursor::LEN)?)?;
+    before.ends_with(BEFORE).then_some(cursor)
+}
+
 /// The payload of an event that could not be rendered: an error rather than silence.
 pub(super) fn broken(cursor: Cursor) -> Bytes {
     let errors = vec![server_error(&Error::Internal)];
@@ -115,6 +125,22 @@ mod tests {
             let len = kept.len();
             let capacity = kept.try_into_mut().unwrap().capacity();
             assert!(capacity <= len + len / 4, "{capacity} for {len}");
+        }
+    }
+
+    #[test]
+    fn a_payloads_cursor_is_found_and_nothing_else_is_taken_for_one() {
+        let bytes = payload(&Response::new(Value::Null), CURSOR);
+        assert_eq!(cursor_of(&bytes), Some(&b"00000000110000000001"[..]));
+        let said = br#","extensions":{"cursor":"00000000110000000001"}"#;
+        for payload in [
+            &b""[..],
+            b"\"}}}",
+            br#"{"data":{"a":1}}}"#,
+            br#"{"data":{"data":{"x":1,"extensions":{"cursor":"00000000110000000001"}}}}}"#,
+            said,
+        ] {
+            assert_eq!(cursor_of(payload), None);
         }
     }
 

@@ -13,6 +13,7 @@ mod refusals;
 #[cfg(target_os = "linux")]
 mod slow_readers;
 mod stopping;
+mod streams;
 mod stress;
 mod walls;
 mod websocket;

@@ -1,4 +1,4 @@
-//! What is queued: a message in two parts, and the header that goes before it on the wire.
+//! What is queued: a message in two parts, and how it looks on the wire.
 
 use bytes::Bytes;
 
@@ -31,28 +31,26 @@ impl Frame {
     }
 }
 
-/// What precedes a message on the wire: at most ten bytes, the longest header of an unmasked WebSocket frame.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Header {
-    bytes: [u8; 10],
-    len: u8,
+/// How messages look on a connection's wire. A frame is made when it is written: what is shared is never copied for one
+/// connection before that.
+pub trait Framing: Send + Sync + 'static {
+    /// Bytes of a message in its frame.
+    fn framed_bytes(&self, own: &[u8], shared: &[u8]) -> usize;
+
+    /// Appends a message in its frame.
+    fn frame(&self, own: &[u8], shared: &[u8], out: &mut Vec<u8>);
 }
 
-impl Header {
-    /// Adds bytes; those beyond the tenth are not taken.
-    #[must_use]
-    pub fn with(mut self, more: &[u8]) -> Self {
-        for byte in more {
-            if let Some(place) = self.bytes.get_mut(usize::from(self.len)) {
-                *place = *byte;
-                self.len += 1;
-            }
-        }
-        self
+/// Messages as they are, one after the other.
+pub(super) struct Bare;
+
+impl Framing for Bare {
+    fn framed_bytes(&self, own: &[u8], shared: &[u8]) -> usize {
+        own.len() + shared.len()
     }
 
-    /// The header.
-    pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+    fn frame(&self, own: &[u8], shared: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(own);
+        out.extend_from_slice(shared);
     }
 }

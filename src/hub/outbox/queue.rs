@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::{Flush, Frame, Header, Live, Sink};
+use super::{Flush, Frame, Framing, Live, Sink};
 
 /// Bytes that are put together for one write: enough to fill a socket's send buffer, little enough to stay fair.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -19,13 +19,13 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-#[derive(Default)]
 pub(super) struct Queue {
+    framing: &'static dyn Framing,
     /// The rest of a frame that the socket took in part.
     torn: Vec<u8>,
     torn_ping: bool,
     frames: VecDeque<Waiting>,
-    /// Of all that waits, headers left out.
+    /// Of all that waits, without what frames it.
     bytes: usize,
     pub(super) sink: Option<Arc<dyn Sink>>,
     /// The task that writes, while it waits for something to write.
@@ -45,11 +45,24 @@ enum Kind {
     RawPing,
     /// A ping as it is to be sent.
     Ping,
-    /// With its header.
+    /// As it is to be on the wire.
     Raw,
 }
 
 impl Queue {
+    pub(super) fn new(framing: &'static dyn Framing) -> Self {
+        Self {
+            framing,
+            torn: Vec::new(),
+            torn_ping: false,
+            frames: VecDeque::new(),
+            bytes: 0,
+            sink: None,
+            writer: None,
+            closed: false,
+        }
+    }
+
     /// Bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -136,17 +149,17 @@ impl Queue {
         *self = Self {
             writer: self.writer.take(),
             closed: true,
-            ..Self::default()
+            ..Self::new(self.framing)
         };
         self.wake();
     }
 
     /// See [`super::Outbox::finish`].
-    pub(super) fn left(&mut self, header: fn(usize) -> Header, everything: bool) -> Vec<u8> {
+    pub(super) fn left(&mut self, everything: bool) -> Vec<u8> {
         let mut left = std::mem::take(&mut self.torn);
         if everything {
             for waiting in self.frames.drain(..) {
-                waiting.write(header, &mut left);
+                waiting.write(self.framing, &mut left);
             }
         }
         left
@@ -156,7 +169,6 @@ impl Queue {
     pub(super) fn flush(
         &mut self,
         cx: &mut Context<'_>,
-        header: fn(usize) -> Header,
         write: impl FnOnce(&mut Context<'_>, &[u8]) -> Poll<io::Result<usize>>,
     ) -> Flush {
         if self.is_empty() {
@@ -177,7 +189,7 @@ impl Queue {
                 if scratch.len() >= WRITE_BYTES {
                     break;
                 }
-                waiting.write(header, scratch);
+                waiting.write(self.framing, scratch);
             }
             write(cx, scratch)
         });
@@ -189,7 +201,7 @@ impl Queue {
             }
             Poll::Ready(Ok(0) | Err(_)) => Flush::Lost,
             Poll::Ready(Ok(bytes)) => {
-                let pinged = self.wrote(bytes, header);
+                let pinged = self.wrote(bytes);
                 let left = !self.is_empty();
                 self.shrink();
                 Flush::Wrote { pinged, left }
@@ -198,7 +210,7 @@ impl Queue {
     }
 
     /// Takes away what was written; true where a ping has left with it.
-    fn wrote(&mut self, mut bytes: usize, header: fn(usize) -> Header) -> bool {
+    fn wrote(&mut self, mut bytes: usize) -> bool {
         let of_torn = bytes.min(self.torn.len());
         self.torn.drain(..of_torn);
         self.bytes -= of_torn;
@@ -208,12 +220,12 @@ impl Queue {
             && let Some(waiting) = self.frames.pop_front()
         {
             self.bytes -= waiting.frame.len();
-            let whole = waiting.bytes(header);
+            let whole = waiting.bytes(self.framing);
             if bytes >= whole {
                 bytes -= whole;
                 pinged |= waiting.kind == Kind::Ping;
             } else {
-                waiting.write(header, &mut self.torn);
+                waiting.write(self.framing, &mut self.torn);
                 self.torn.drain(..bytes);
                 self.torn_ping = waiting.kind == Kind::Ping;
                 self.bytes += self.torn.len();
@@ -242,7 +254,7 @@ impl Queue {
                 scratch.clear();
                 let mut next = done;
                 while next < count && scratch.len() < WRITE_BYTES {
-                    encode(&**sink, at(next), scratch);
+                    encode(self.framing, at(next), scratch);
                     next += 1;
                 }
                 if scratch.is_empty() {
@@ -254,7 +266,7 @@ impl Queue {
                     return;
                 };
                 if wrote < scratch.len() {
-                    let (whole, torn) = torn_at(wrote, done, &**sink, at);
+                    let (whole, torn) = torn_at(wrote, done, self.framing, at);
                     done = whole;
                     self.torn.extend_from_slice(&scratch[wrote..wrote + torn]);
                     self.bytes = torn;
@@ -285,30 +297,24 @@ impl Waiting {
         self.kind == Kind::RawPing
     }
 
-    fn header(&self, header: fn(usize) -> Header) -> Header {
+    fn bytes(&self, framing: &dyn Framing) -> usize {
         match self.kind {
-            Kind::Raw => Header::default(),
-            _ => header(self.frame.len()),
+            Kind::Raw => self.frame.len(),
+            _ => framing.framed_bytes(&self.frame.own, &self.frame.shared),
         }
     }
 
-    fn bytes(&self, header: fn(usize) -> Header) -> usize {
-        self.header(header).as_slice().len() + self.frame.len()
-    }
-
-    fn write(&self, header: fn(usize) -> Header, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.header(header).as_slice());
-        out.extend_from_slice(&self.frame.own);
-        out.extend_from_slice(&self.frame.shared);
+    fn write(&self, framing: &dyn Framing, out: &mut Vec<u8>) {
+        match self.kind {
+            Kind::Raw => out.extend_from_slice(&self.frame.own),
+            _ => framing.frame(&self.frame.own, &self.frame.shared, out),
+        }
     }
 }
 
-fn encode(sink: &dyn Sink, live: Live<'_>, out: &mut Vec<u8>) {
+fn encode(framing: &dyn Framing, live: Live<'_>, out: &mut Vec<u8>) {
     if !live.ended.load(Ordering::Relaxed) {
-        let bytes = live.prefix.len() + live.payload.len();
-        out.extend_from_slice(sink.header(bytes).as_slice());
-        out.extend_from_slice(live.prefix);
-        out.extend_from_slice(live.payload);
+        framing.frame(live.prefix, live.payload, out);
     }
 }
 
@@ -317,7 +323,7 @@ fn encode(sink: &dyn Sink, live: Live<'_>, out: &mut Vec<u8>) {
 fn torn_at<'a>(
     wrote: usize,
     first: usize,
-    sink: &dyn Sink,
+    framing: &dyn Framing,
     at: &impl Fn(usize) -> Live<'a>,
 ) -> (usize, usize) {
     let (mut end, mut next) = (0, first);
@@ -325,8 +331,7 @@ fn torn_at<'a>(
         let live = at(next);
         next += 1;
         if !live.ended.load(Ordering::Relaxed) {
-            let bytes = live.prefix.len() + live.payload.len();
-            end += sink.header(bytes).as_slice().len() + bytes;
+            end += framing.framed_bytes(live.prefix, live.payload);
         }
     }
     (next, end - wrote)

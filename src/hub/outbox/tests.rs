@@ -103,16 +103,24 @@ impl Narrow {
     }
 }
 
-/// The length in two bytes.
-fn header(bytes: usize) -> Header {
-    Header::default().with(&u16::try_from(bytes).unwrap().to_be_bytes())
+/// The length in two bytes before it, and one byte behind what is shared.
+struct Lengths;
+
+impl Framing for Lengths {
+    fn framed_bytes(&self, own: &[u8], shared: &[u8]) -> usize {
+        2 + own.len() + shared.len() + usize::from(!shared.is_empty())
+    }
+
+    fn frame(&self, own: &[u8], shared: &[u8], out: &mut Vec<u8>) {
+        let bytes = u16::try_from(own.len() + shared.len()).unwrap();
+        out.extend_from_slice(&bytes.to_be_bytes());
+        out.extend_from_slice(own);
+        out.extend_from_slice(shared);
+        out.extend(shared.first().map(|_| b'.'));
+    }
 }
 
 impl Sink for Narrow {
-    fn header(&self, bytes: usize) -> Header {
-        header(bytes)
-    }
-
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.take(bytes).ok_or(io::ErrorKind::WouldBlock.into())
     }
@@ -120,20 +128,23 @@ impl Sink for Narrow {
 
 fn flush(outbox: &Outbox, narrow: &Narrow) -> Flush {
     let mut cx = Context::from_waker(Waker::noop());
-    outbox.flush(&mut cx, header, |_, bytes| match narrow.take(bytes) {
+    outbox.flush(&mut cx, |_, bytes| match narrow.take(bytes) {
         Some(taken) => Poll::Ready(Ok(taken)),
         None => Poll::Pending,
     })
 }
 
-fn framed(text: &[u8]) -> Vec<u8> {
-    [header(text.len()).as_slice(), text].concat()
+fn framed(own: &[u8], shared: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    Lengths.frame(own, shared, &mut out);
+    assert_eq!(out.len(), Lengths.framed_bytes(own, shared));
+    out
 }
 
 fn narrow(room: &[usize]) -> (Arc<Narrow>, Outbox) {
     let narrow = Arc::new(Narrow::default());
     narrow.room.lock().unwrap().extend(room);
-    let outbox = Outbox::written_through(100, narrow.clone());
+    let outbox = Outbox::written_through(100, &Lengths, narrow.clone());
     (narrow, outbox)
 }
 
@@ -156,16 +167,16 @@ fn what_the_socket_takes_at_once_never_waits() {
     assert_eq!((delivered.taken, delivered.over), (2, false));
     assert_eq!(outbox.queued_bytes(), 0);
     let took = narrow.took.lock().unwrap();
-    assert_eq!(*took, [framed(b"pone"), framed(b"ptwo")].concat());
+    assert_eq!(*took, [framed(b"p", b"one"), framed(b"p", b"two")].concat());
 }
 
 #[test]
 fn the_rest_of_a_torn_frame_goes_before_everything_else() {
-    let (narrow, outbox) = narrow(&[8, 1, usize::MAX]);
+    let (narrow, outbox) = narrow(&[9, 1, usize::MAX]);
     let live = AtomicBool::new(false);
     let delivered = deliver(&outbox, &[b"one", b"two", b"three"], &live);
     assert_eq!((delivered.taken, delivered.over), (3, false));
-    assert_eq!(outbox.queued_bytes(), 4 + 6);
+    assert_eq!(outbox.queued_bytes(), 5 + 6);
     // Behind what waits nothing is written through.
     deliver(&outbox, &[b"four"], &live);
     assert!(matches!(
@@ -177,8 +188,8 @@ fn the_rest_of_a_torn_frame_goes_before_everything_else() {
         Flush::Wrote { left: false, .. }
     ));
     assert!(matches!(flush(&outbox, &narrow), Flush::Idle));
-    let frames = [&b"pone"[..], b"ptwo", b"pthree", b"pfour"];
-    let all = frames.map(framed).concat();
+    let texts = [&b"one"[..], b"two", b"three", b"four"];
+    let all = texts.map(|text| framed(b"p", text)).concat();
     assert_eq!(*narrow.took.lock().unwrap(), all);
 }
 
@@ -222,16 +233,16 @@ fn a_ping_is_completed_before_it_is_written_and_told_when_it_has_left() {
             left: false
         }
     ));
-    assert_eq!(*narrow.took.lock().unwrap(), framed(b"complete"));
+    assert_eq!(*narrow.took.lock().unwrap(), framed(b"complete", b""));
 }
 
 #[test]
 fn what_was_begun_is_left_when_the_writing_ends_and_the_rest_if_asked_for() {
-    for (everything, expected) in [(false, &b"ne"[..]), (true, b"ne\0\x04ptwo\xff")] {
+    for (everything, expected) in [(false, &b"ne."[..]), (true, b"ne.\0\x04ptwo.\xff")] {
         let (_, outbox) = narrow(&[4]);
         deliver(&outbox, &[b"one", b"two"], &AtomicBool::new(false));
         outbox.push_raw(Bytes::from_static(b"\xff"));
-        assert_eq!(outbox.finish(header, everything), expected);
+        assert_eq!(outbox.finish(everything), expected);
         assert_eq!(outbox.queued_bytes(), 0);
     }
 }
@@ -262,7 +273,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60)
     ) {
         let narrow = Arc::new(Narrow::default());
-        let outbox = Outbox::written_through(1_000, narrow.clone());
+        let outbox = Outbox::written_through(1_000, &Lengths, narrow.clone());
         let (live, mut expected, mut letter) = (AtomicBool::new(false), Vec::new(), 0_u8);
         let mut next = |bytes: usize| {
             letter = letter.wrapping_add(1);
@@ -272,7 +283,7 @@ proptest! {
             match step {
                 Step::Push(bytes) => {
                     let own = next(bytes);
-                    expected.extend(framed(&own));
+                    expected.extend(framed(&own, b""));
                     outbox.push(Frame::whole(own));
                 }
                 Step::Deliver(payloads) => {
@@ -285,7 +296,7 @@ proptest! {
                     });
                     prop_assert_eq!(delivered.over, outbox.queued_bytes() > 1_000);
                     for payload in &payloads[..delivered.taken] {
-                        expected.extend(framed(&[&prefix[..], payload].concat()));
+                        expected.extend(framed(&prefix, payload));
                     }
                 }
                 Step::Raw => {
@@ -297,7 +308,7 @@ proptest! {
                 Step::Flush => drop(flush(&outbox, &narrow)),
             }
         }
-        let left = outbox.finish(header, true);
+        let left = outbox.finish(true);
         let took = [&narrow.took.lock().unwrap()[..], &left].concat();
         prop_assert_eq!(took, expected);
     }

@@ -3,6 +3,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 
+use crate::transport::stream::Format;
+
 /// What an answer is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Media {
@@ -10,6 +12,8 @@ pub(super) enum Media {
     GraphqlResponse,
     /// `application/json`: 200 for whatever GraphQL says, since older clients do not read the body of anything else.
     Json,
+    /// Server-sent events, for who takes nothing else: errors are results there, and what passes is told by the status.
+    Events,
 }
 
 impl Media {
@@ -18,6 +22,7 @@ impl Media {
         match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
             Self::Json => "application/json; charset=utf-8",
+            Self::Events => Format::Events.content_type(),
         }
     }
 
@@ -25,19 +30,44 @@ impl Media {
         match self {
             Self::GraphqlResponse => "application/graphql-response+json",
             Self::Json => "application/json",
+            Self::Events => "text/event-stream",
         }
     }
 }
 
-/// What the client would rather have; `None` when it takes neither. Without an `Accept`, and for `*/*`, that is JSON.
+/// What the client would rather have; `None` when it takes nothing that is here. Without an `Accept`, and for `*/*`, that is
+/// JSON. Clients name streams beside JSON for requests that have one answer too: whoever takes JSON gets that.
 pub(super) fn accepted(headers: &HeaderMap) -> Option<Media> {
-    let ranges: Vec<Range> = headers
+    json(headers).or_else(|| match streaming(headers)? {
+        Format::Events => Some(Media::Events),
+    })
+}
+
+/// What a subscription is to come in, if the client takes a stream: the one that it would rather have, or names first.
+pub(super) fn streaming(headers: &HeaderMap) -> Option<Format> {
+    let mut best: Option<(u16, Format)> = None;
+    for range in ranges(headers) {
+        let Some(format) = range.stream() else {
+            continue;
+        };
+        if range.weight > best.map_or(0, |(weight, _)| weight) {
+            best = Some((range.weight, format));
+        }
+    }
+    best.map(|(_, format)| format)
+}
+
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = Range> {
+    headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(Range::parse)
-        .collect();
+}
+
+fn json(headers: &HeaderMap) -> Option<Media> {
+    let ranges: Vec<Range> = ranges(headers).collect();
     if ranges.is_empty() {
         return (!headers.contains_key(ACCEPT) || is_blank(headers)).then_some(Media::Json);
     }
@@ -64,13 +94,7 @@ pub(super) fn accepted(headers: &HeaderMap) -> Option<Media> {
 
 /// Whether a person's browser asks for a page.
 pub(super) fn wants_html(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(Range::parse)
-        .any(|range| range.name == "text/html" && range.weight > 0)
+    ranges(headers).any(|range| range.name == "text/html" && range.weight > 0)
 }
 
 /// Whether the body is JSON in UTF-8. Nothing else will do: a form or plain text needs no preflight, so any site's script
@@ -128,6 +152,14 @@ impl Range {
             }
         }
         (!range.name.is_empty()).then_some(range)
+    }
+
+    /// Named to the letter: a wildcard is no wish for a response that does not end.
+    fn stream(&self) -> Option<Format> {
+        match self.name.as_str() {
+            name if name == Media::Events.name() && self.utf8 => Some(Format::Events),
+            _ => None,
+        }
     }
 
     fn fits(&self, media: Media) -> Option<Fit> {
@@ -204,10 +236,41 @@ mod tests {
             ("application/json;q=0", None),
             ("application/json; charset=utf-16", None),
             ("text/html", None),
-            ("text/event-stream", None),
+            ("text/event-stream", Some(Media::Events)),
+            // urql's subscriptions.
+            ("text/event-stream, multipart/mixed", Some(Media::Events)),
+            ("text/event-stream;q=0", None),
+            ("text/*", None),
+            ("multipart/mixed", None),
             ("application/graphql-response+json;q=x", None),
         ] {
             assert_eq!(answer(accept), media, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_given_to_who_names_it() {
+        let stream = |accept: &'static str| {
+            streaming(&HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]))
+        };
+        for accept in [
+            "text/event-stream",
+            "Text/Event-Stream; charset=utf-8",
+            "text/event-stream, multipart/mixed",
+            "application/json, text/event-stream;q=0.1",
+        ] {
+            assert_eq!(stream(accept), Some(Format::Events), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "text/*",
+            "multipart/mixed",
+            "application/json",
+            "text/event-stream;q=0",
+            "text/event-stream; charset=latin1",
+        ] {
+            assert_eq!(stream(accept), None, "{accept}");
         }
     }
 

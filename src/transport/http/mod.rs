@@ -1,4 +1,5 @@
-//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): queries by GET and POST, mutations by POST.
+//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): queries by GET and POST, mutations by POST,
+//! subscriptions by either, as streams.
 //!
 //! What a request asks for is `document`'s to judge and what it is answered is the executor's; here is only how that
 //! looks in HTTP. The WebSocket transport shares the path and is handed whatever wants to upgrade.
@@ -11,6 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, HeaderName, UPGRADE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::any;
@@ -33,7 +35,9 @@ pub use origins::Origins;
 
 use crate::auth::Viewer;
 use crate::document::{Documents, Params, Prepared};
+use crate::error::Error;
 use crate::graphql::executor::Executor;
+use crate::transport::stream::{Format, Streams, Wanted};
 use media::Media;
 use reply::Refusal;
 
@@ -57,6 +61,8 @@ pub struct Http {
     pub playground: bool,
     /// Where WebSockets go; `None` where there are none.
     pub upgrade: Option<Upgrade>,
+    /// Where subscriptions go; `None` where there are none.
+    pub streams: Option<Arc<Streams>>,
 }
 
 impl Http {
@@ -97,7 +103,6 @@ impl Http {
     async fn answer(&self, request: Request, media: Media) -> Result<Response<Body>, Refusal> {
         let deadline = Instant::now() + self.timeout;
         let (parts, body) = request.into_parts();
-        let by_get = parts.method == Method::GET;
         let params = match parts.method {
             Method::GET => intake::from_uri(&parts.uri)?,
             Method::POST if !media::is_json(&parts.headers) => return Err(unsupported()),
@@ -109,26 +114,56 @@ impl Http {
                 return Err(Refusal::method(message, "GET, POST"));
             }
         };
-        let run = self.run(&parts.headers, params, by_get);
-        let response = timeout_at(deadline, run).await.map_err(|_| overdue())??;
-        Ok(reply::executed(media, &response))
+        let run = self.run(&parts, params, media);
+        timeout_at(deadline, run).await.map_err(|_| overdue())?
     }
 
     async fn run(
         &self,
-        headers: &HeaderMap,
+        parts: &Parts,
         params: Params,
-        by_get: bool,
-    ) -> Result<async_graphql::Response, Refusal> {
+        media: Media,
+    ) -> Result<Response<Body>, Refusal> {
         let prepared = self
             .documents
             .prepare_params(params)
             .map_err(Refusal::graphql)?;
         // A GET is followed from links, preloaded and repeated: it must not do anything.
-        if by_get && prepared.kind == OperationType::Mutation {
+        if parts.method == Method::GET && prepared.kind == OperationType::Mutation {
             return Err(Refusal::method("send mutations by POST", "POST"));
         }
-        self.execute(headers, prepared).await
+        if prepared.kind == OperationType::Subscription
+            && let Some(streams) = &self.streams
+            && let Some(format) = media::streaming(&parts.headers)
+        {
+            return self.stream(streams, format, parts, prepared).await;
+        }
+        let response = self.execute(&parts.headers, prepared).await?;
+        Ok(reply::executed(media, &response))
+    }
+
+    async fn stream(
+        &self,
+        streams: &Arc<Streams>,
+        format: Format,
+        parts: &Parts,
+        prepared: Prepared,
+    ) -> Result<Response<Body>, Refusal> {
+        if !streams.admits(&parts.headers) {
+            let message = "this origin may not open a stream";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, message));
+        }
+        let viewer = self.viewer(&parts.headers).await?;
+        let viewer = viewer.ok_or_else(|| Refusal::graphql(Error::NoToken.into()))?;
+        let wanted = Wanted {
+            format,
+            version: parts.version,
+            headers: &parts.headers,
+            prepared,
+            viewer,
+        };
+        let stream = streams.open(wanted).await;
+        stream.map_err(Refusal::passing)
     }
 
     async fn execute(
@@ -142,7 +177,7 @@ impl Http {
     }
 
     async fn viewer(&self, headers: &HeaderMap) -> Result<Option<Arc<Viewer>>, Refusal> {
-        let refuse = |error: crate::error::Error| Refusal::graphql(error.into());
+        let refuse = |error: Error| Refusal::graphql(error.into());
         let Some(token) = bearer(headers).map_err(refuse)? else {
             return Ok(None);
         };
@@ -169,9 +204,9 @@ fn is_visit(request: &Request) -> bool {
 }
 
 fn unacceptable() -> Refusal {
-    let message = "answers are application/graphql-response+json or application/json; \
-        subscriptions are served over WebSocket";
-    let accept = "application/graphql-response+json, application/json";
+    let message =
+        "answers are application/graphql-response+json, application/json or text/event-stream";
+    let accept = "application/graphql-response+json, application/json, text/event-stream";
     Refusal::new(StatusCode::NOT_ACCEPTABLE, message).with(ACCEPT, accept)
 }
 

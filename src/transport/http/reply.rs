@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::media::Media;
 use crate::document::Rejection;
 use crate::error::Code;
+use crate::transport::stream::Format;
 
 /// A request that is refused.
 pub(super) struct Refusal {
@@ -62,13 +63,25 @@ impl Refusal {
         }
     }
 
+    /// A stream cannot be opened now: told by the status, whatever the media type.
+    pub(super) fn passing(rejection: Rejection) -> Self {
+        Self {
+            status: StatusCode::from_u16(rejection.status).ok(),
+            ..Self::graphql(rejection)
+        }
+    }
+
     /// As bytes.
     pub(super) fn respond(self, media: Media) -> Response<Body> {
         let graphql = StatusCode::from_u16(self.rejection.status);
-        let status = match (self.status, media) {
-            (Some(status), _) => status,
-            (None, Media::Json) => StatusCode::OK,
-            (None, Media::GraphqlResponse) => graphql.unwrap_or(StatusCode::BAD_REQUEST),
+        let graphql = graphql.unwrap_or(StatusCode::BAD_REQUEST);
+        let (status, media) = match (self.status, media) {
+            // Not a result, so not an event.
+            (Some(status), Media::Events) => (status, Media::Json),
+            (None, Media::Events) if passes(graphql) => (graphql, Media::Json),
+            (Some(status), _) => (status, media),
+            (None, Media::Json | Media::Events) => (StatusCode::OK, media),
+            (None, Media::GraphqlResponse) => (graphql, media),
         };
         let errors = &self.rejection.errors;
         let mut response = write(status, media, &Refused { errors });
@@ -85,6 +98,13 @@ impl Refusal {
         }
         response
     }
+}
+
+/// Whether the client is to come back: with a fresh token, or later. A result would be the end for it.
+fn passes(status: StatusCode) -> bool {
+    status == StatusCode::UNAUTHORIZED
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status.is_server_error()
 }
 
 /// Parameters of the wrong type are 400 for every media type (GraphQL over HTTP).
@@ -110,7 +130,8 @@ pub(super) fn executed(media: Media, response: &async_graphql::Response) -> Resp
 }
 
 fn write(status: StatusCode, media: Media, body: &impl Serialize) -> Response<Body> {
-    let (status, body) = match serde_json::to_vec(body) {
+    let (status, body) = match serde_json::to_string(body) {
+        Ok(body) if media == Media::Events => (status, Body::from(Format::Events.body(&body))),
         Ok(body) => (status, Body::from(body)),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");

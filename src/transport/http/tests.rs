@@ -101,6 +101,7 @@ impl Server {
             timeout: Http::TIMEOUT,
             playground: false,
             upgrade: None,
+            streams: None,
         };
         change(&mut http);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -443,7 +444,7 @@ async fn what_the_client_does_not_take_is_406() {
     let server = Server::start().await;
     for accept in [
         "text/html",
-        "text/event-stream",
+        "text/event-stream;q=0",
         "application/json;q=0",
         "image/png",
     ] {

@@ -1,16 +1,19 @@
-//! Accepts connections and speaks HTTP/1.1 on them until they upgrade or end.
+//! Accepts connections and speaks HTTP/1.1 on them until they upgrade, become a stream or end.
 //!
 //! Not `axum::serve`: that leaves Nagle's algorithm on, has no header timeout and no limit for one address.
 
 mod conn;
 mod places;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,7 +29,10 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 pub use conn::{Conn, SharedConn};
+pub use takeover::Takeover;
+
 use places::Places;
+use takeover::{Desk, Taken};
 
 use super::drain::Drain;
 
@@ -68,7 +74,7 @@ impl Listener {
     }
 
     /// Accepts and serves until `stop`; then accepts no more, and returns once the last connection that is not a
-    /// WebSocket has ended. `cut` ends those at once. When `drain` begins, connections finish the request they are at.
+    /// WebSocket or stream has ended. `cut` ends those at once. When `drain` begins, connections finish the request they are at.
     pub async fn serve(
         self,
         router: Router,
@@ -138,10 +144,26 @@ async fn speak(
     drain: Drain,
     stop: CancellationToken,
 ) {
+    let conn = SharedConn(Arc::new(conn));
+    if let Some(taken) = speak_http(conn.clone(), peer, router, &drain, stop).await {
+        drain.spawn(taken.by(conn));
+    }
+}
+
+/// Speaks HTTP until the connection ends, upgrades or is taken over.
+async fn speak_http(
+    conn: SharedConn,
+    peer: SocketAddr,
+    router: Router,
+    drain: &Drain,
+    stop: CancellationToken,
+) -> Option<Taken> {
+    let (desk, taken) = Desk::new();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        let (answer, desk) = (router.clone().oneshot(request), desk.clone());
+        async move { Ok::<_, Infallible>(desk.pass(answer.await?).await) }
     });
     // One that comes while the server is stopping is answered once: it may be asking whether the server is ready.
     let late = drain.has_begun();
@@ -155,23 +177,34 @@ async fn speak(
         .serve_connection(TokioIo::new(conn), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let told = async {
+    let mut taken = pin!(async {
+        match taken.await {
+            Ok(taken) => taken,
+            Err(_) => std::future::pending().await,
+        }
+    });
+    let mut told = pin!(async {
         if late {
             stop.cancelled().await;
         } else {
             drain.begun().await;
         }
-    };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    });
+    let mut last = false;
+    let ended = loop {
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            taken = taken.as_mut() => return Some(taken),
+            () = told.as_mut(), if !last => {
+                last = true;
+                connection.as_mut().graceful_shutdown();
+            }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "the connection ended early");
     }
+    None
 }
 
 /// The client went away between connecting and being accepted; the listener is well.

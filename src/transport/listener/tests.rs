@@ -19,7 +19,7 @@ struct Served {
     stop: CancellationToken,
     cut: CancellationToken,
     serving: JoinHandle<()>,
-    upgraded: mpsc::UnboundedReceiver<(Conn, bytes::Bytes)>,
+    upgraded: mpsc::UnboundedReceiver<(SharedConn, bytes::Bytes)>,
 }
 
 impl Served {
@@ -66,12 +66,12 @@ impl Served {
 
 async fn up(
     mut request: Request,
-    hand_over: mpsc::UnboundedSender<(Conn, bytes::Bytes)>,
+    hand_over: mpsc::UnboundedSender<(SharedConn, bytes::Bytes)>,
 ) -> impl IntoResponse {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let upgraded = upgrade.await.unwrap();
-        let parts = upgraded.downcast::<TokioIo<Conn>>().unwrap();
+        let parts = upgraded.downcast::<TokioIo<SharedConn>>().unwrap();
         let _ = hand_over.send((parts.io.into_inner(), parts.read_buf));
     });
     (
@@ -87,9 +87,9 @@ async fn an_upgraded_connection_is_the_stream_itself_and_keeps_its_place() {
     assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
     let (conn, early) = served.upgraded.recv().await.unwrap();
     assert_eq!(early, "early");
-    assert!(conn.tcp().nodelay().unwrap());
-    conn.tcp().writable().await.unwrap();
-    conn.tcp().try_write(b"straight").unwrap();
+    assert!(conn.0.tcp().nodelay().unwrap());
+    conn.0.tcp().writable().await.unwrap();
+    conn.0.tcp().try_write(b"straight").unwrap();
     let mut straight = [0; 8];
     client.read_exact(&mut straight).await.unwrap();
     assert_eq!(&straight, b"straight");

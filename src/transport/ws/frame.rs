@@ -71,13 +71,13 @@ pub(super) fn complete(id: &str) -> Bytes {
 }
 
 /// A JSON array with one GraphQL error.
-pub(super) fn errors(error: &Error) -> String {
+pub(in crate::transport) fn errors(error: &Error) -> String {
     // An error of ours holds nothing that JSON cannot.
     serde_json::to_string(&[server_error(error)]).unwrap_or_else(|_| "[]".to_owned())
 }
 
 /// Whether these errors, a JSON array, all say that the same request may succeed later.
-pub(super) fn all_unavailable(errors: &str) -> bool {
+pub(in crate::transport) fn all_unavailable(errors: &str) -> bool {
     let errors: Vec<Json> = serde_json::from_str(errors).unwrap_or_default();
     let unavailable = |error: &Json| error["extensions"]["code"] == Code::Unavailable.as_str();
     !errors.is_empty() && errors.iter().all(unavailable)

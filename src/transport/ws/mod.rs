@@ -4,7 +4,6 @@
 //! documents and subscriptions are is behind [`Api`]: nothing here knows the schema, the store or the rules of chat.
 
 mod absent;
-mod census;
 mod close;
 mod frame;
 mod live;
@@ -34,6 +33,10 @@ pub use live::Live;
 pub use protocol::{Action, AtOnce, Kind, Protocol, Start, Ticket};
 pub use timers::Waits;
 pub use upgrade::{Endpoint, Settings};
+
+pub(in crate::transport) use frame::{all_unavailable, errors};
+pub(in crate::transport) use socket::{lifetime, now};
+pub(in crate::transport) use timers::{Due, Timers};
 
 use crate::auth::Viewer;
 use crate::document::Prepared;

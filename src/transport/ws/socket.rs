@@ -12,7 +12,6 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::census::Counted;
 use super::timers::{Due, Timers};
 use super::upgrade::Endpoint;
 use super::wire::{Event, Wire};
@@ -22,6 +21,7 @@ use crate::auth::{Authenticator, Viewer};
 use crate::error::{Code, Error};
 use crate::hub::{Frame, Notice, Outbox};
 use crate::model::Timestamp;
+use crate::transport::census::Counted;
 
 /// Where the outbox is this full, what the client says waits: answers could pile up without end.
 const DEAF_BYTES: usize = 2 * Outbox::BUDGET_BYTES;
@@ -367,7 +367,7 @@ impl<A: Api> Socket<A> {
 }
 
 /// The runtime's clock, which tests may set.
-pub(super) fn now() -> Instant {
+pub(in crate::transport) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
@@ -388,7 +388,7 @@ fn turned_away(error: &Error) -> Close {
 }
 
 /// How long the viewer's token still holds, the clock difference that is forgiven included.
-fn lifetime(viewer: &Viewer) -> Duration {
+pub(in crate::transport) fn lifetime(viewer: &Viewer) -> Duration {
     // Below zero where the token is within the leeway already.
     let left_ms = viewer.expires_at.0.saturating_sub(Timestamp::now().0);
     let leeway_ms = Duration::from_secs(Authenticator::LEEWAY_SECS).as_millis();

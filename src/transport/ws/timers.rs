@@ -32,7 +32,7 @@ impl Default for Waits {
 
 /// What is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Due {
+pub(in crate::transport) enum Due {
     /// Ping the client.
     Ping,
     /// The server stops, and it is this socket's turn.
@@ -56,7 +56,7 @@ const COUNT: usize = What::Stall as usize + 1;
 
 /// The instants at which something is due.
 #[derive(Debug)]
-pub(super) struct Timers {
+pub(in crate::transport) struct Timers {
     waits: Arc<Waits>,
     at: [Option<Instant>; COUNT],
     reading: bool,
@@ -67,7 +67,7 @@ impl Timers {
     const PING_STEP: Duration = Duration::from_millis(250);
 
     /// A socket that opens now.
-    pub(super) fn new(waits: impl Into<Arc<Waits>>, now: Instant) -> Self {
+    pub(in crate::transport) fn new(waits: impl Into<Arc<Waits>>, now: Instant) -> Self {
         let waits = waits.into();
         let mut timers = Self {
             waits,
@@ -81,12 +81,12 @@ impl Timers {
     }
 
     /// The next instant at which something is due.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(in crate::transport) fn next(&self) -> Option<Instant> {
         self.at.iter().flatten().min().copied()
     }
 
     /// What is due, one thing at a time.
-    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+    pub(in crate::transport) fn due(&mut self, now: Instant) -> Option<Due> {
         use What::*;
         let order = [Init, Token, Expiry, Answer, Stall, Leave, Ping];
         let what = order
@@ -108,12 +108,12 @@ impl Timers {
     }
 
     /// The server stops; this socket's turn comes at that instant.
-    pub(super) fn leave(&mut self, at: Instant) {
+    pub(in crate::transport) fn leave(&mut self, at: Instant) {
         self.set(What::Leave, Some(at));
     }
 
     /// `connection_init` has come; its token is being checked.
-    pub(super) fn initialised(&mut self, now: Instant) {
+    pub(in crate::transport) fn initialised(&mut self, now: Instant) {
         if self.at[What::Init as usize].take().is_some() {
             self.set(What::Token, Some(now + self.waits.init));
         }
@@ -122,7 +122,7 @@ impl Timers {
     /// `connection_ack` goes out. The token holds for `lifetime`; `first_ping` of 0 to 1 is where in the ping's interval
     /// this socket has its place, so that sockets which came back together are not pinged together - but in groups, a step of
     /// the server's own clock apart: waking its threads for each socket alone would cost more than the pings.
-    pub(super) fn acknowledged(
+    pub(in crate::transport) fn acknowledged(
         &mut self,
         now: Instant,
         lifetime: Duration,
@@ -141,19 +141,19 @@ impl Timers {
     }
 
     /// Something came from the client: it is there.
-    pub(super) fn heard(&mut self) {
+    pub(in crate::transport) fn heard(&mut self) {
         self.set(What::Answer, None);
     }
 
     /// A ping has left for the network, not just for the queue: on a slow line that takes its time.
-    pub(super) fn pinged(&mut self, now: Instant) {
+    pub(in crate::transport) fn pinged(&mut self, now: Instant) {
         if self.reading && self.at[What::Answer as usize].is_none() {
             self.set(What::Answer, Some(now + self.waits.answer));
         }
     }
 
     /// Whether what the client says is listened to. While it is not, an answer cannot be missed.
-    pub(super) fn reading(&mut self, reading: bool) {
+    pub(in crate::transport) fn reading(&mut self, reading: bool) {
         self.reading = reading;
         if !reading {
             self.set(What::Answer, None);
@@ -161,12 +161,12 @@ impl Timers {
     }
 
     /// The socket took bytes, or bytes began to wait for it; `waiting` says whether some still do.
-    pub(super) fn wrote(&mut self, now: Instant, waiting: bool) {
+    pub(in crate::transport) fn wrote(&mut self, now: Instant, waiting: bool) {
         self.set(What::Stall, waiting.then(|| now + self.waits.stall));
     }
 
     /// Bytes wait: since now, unless some waited before.
-    pub(super) fn waiting(&mut self, now: Instant) {
+    pub(in crate::transport) fn waiting(&mut self, now: Instant) {
         if self.at[What::Stall as usize].is_none() {
             self.wrote(now, true);
         }

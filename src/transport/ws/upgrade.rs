@@ -11,20 +11,19 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::create_response_with_body;
 
-use super::census::Census;
 use super::socket::{Socket, now};
-use super::wire::{Wire, text_header};
+use super::wire::{TextFrames, Wire};
 use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
-use crate::hub::{Header, Outbox, Sink};
+use crate::hub::Outbox;
+use crate::transport::census::Census;
 use crate::transport::drain::Drain;
 use crate::transport::http::{Origins, bearer, origin_allowed};
-use crate::transport::listener::{Conn, SharedConn};
+use crate::transport::listener::SharedConn;
 
 /// How sockets are served.
 #[derive(Clone)]
@@ -42,13 +41,13 @@ pub struct Settings {
 /// Where sockets are opened. One for the whole server.
 pub struct Endpoint<A: Api> {
     pub(super) api: Arc<A>,
-    pub(super) settings: Settings,
-    pub(super) census: Arc<Census>,
-    pub(super) drain: Drain,
+    pub(in crate::transport) settings: Settings,
+    pub(in crate::transport) census: Arc<Census>,
+    pub(in crate::transport) drain: Drain,
     /// The settings', shared by the sockets.
-    pub(super) waits: Arc<Waits>,
+    pub(in crate::transport) waits: Arc<Waits>,
     /// When the server's clock for pings began.
-    pub(super) started: Instant,
+    pub(in crate::transport) started: Instant,
 }
 
 impl<A: Api> Endpoint<A> {
@@ -95,14 +94,14 @@ impl<A: Api> Endpoint<A> {
             // The client may go away in the middle of the handshake.
             let Ok(upgraded) = upgrade.await else { return };
             // A task of its own: it would keep the room that this one needed.
-            match upgraded.downcast::<TokioIo<Conn>>() {
+            match upgraded.downcast::<TokioIo<SharedConn>>() {
                 Ok(parts) => {
                     let (io, early, outbox) = over_tcp(parts);
                     let wire = Wire::new(io, early, INIT_BYTES_MAX, outbox);
                     serve(&drain, endpoint, token, &chosen, wire);
                 }
                 Err(upgraded) => {
-                    let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
+                    let outbox = Arc::new(Outbox::framed(Outbox::BUDGET_BYTES, &TextFrames));
                     let io = TokioIo::new(upgraded);
                     let wire = Wire::new(io, Bytes::new(), INIT_BYTES_MAX, outbox);
                     serve(&drain, endpoint, token, &chosen, wire);
@@ -132,33 +131,11 @@ fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 }
 
 /// Without hyper's own buffer, which would live as long as the socket.
-fn over_tcp(parts: Parts<TokioIo<Conn>>) -> (SharedConn, Bytes, Arc<Outbox>) {
-    let conn = Arc::new(bounded(parts.io.into_inner()));
-    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, conn.clone());
-    (SharedConn(conn), parts.read_buf, Arc::new(outbox))
-}
-
-impl Sink for Conn {
-    fn header(&self, bytes: usize) -> Header {
-        text_header(bytes)
-    }
-
-    /// Past tokio: what it knows of the socket is a cache line further away, and its task finds out by itself when the socket
-    /// takes no more.
-    fn try_write(&self, bytes: &[u8]) -> std::io::Result<usize> {
-        SockRef::from(self.tcp()).send(bytes)
-    }
-}
-
-/// Bytes that the kernel takes for a client which does not read. Left alone it takes up to 4 MB, and says for as long that
-/// all is well; this much still lets 2.5 MB a second through at 100 ms of round trip.
-const SEND_BUFFER_BYTES: usize = 256 * 1024;
-
-fn bounded(conn: Conn) -> Conn {
-    if let Err(error) = SockRef::from(conn.tcp()).set_send_buffer_size(SEND_BUFFER_BYTES) {
-        tracing::debug!(%error, "a send buffer stays as large as it was");
-    }
-    conn
+fn over_tcp(parts: Parts<TokioIo<SharedConn>>) -> (SharedConn, Bytes, Arc<Outbox>) {
+    let io = parts.io.into_inner();
+    io.0.bound_send_buffer();
+    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, &TextFrames, io.0.clone());
+    (io, parts.read_buf, Arc::new(outbox))
 }
 
 fn refused(error: &Error) -> Response {

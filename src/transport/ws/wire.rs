@@ -4,18 +4,17 @@
 //! a socket that is idle: bytes are read into a buffer of the thread's.
 
 use std::cell::RefCell;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Close;
 use super::reader::{Fault, Incoming, Reader};
-use crate::hub::{Flush, Header, Outbox};
+use crate::hub::{Flush, Framing, Outbox};
+use crate::transport::farewell::farewell;
 
 /// What happened on the wire.
 #[derive(Debug)]
@@ -66,8 +65,6 @@ thread_local! {
 
 /// Pongs wait for room when so much is to be written; then only the newest is sent (RFC 6455, 5.5.3).
 const CONTROL_OUT_BYTES_MAX: usize = 128 * 1024;
-/// How long a peer may take to read its close frame and close its side.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The server's end of a socket. `early` is what was read from it already.
@@ -103,36 +100,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// the socket in such a way that the peer gets to read it.
     pub(super) async fn close(&mut self, close: Close, everything: bool) {
         let reason = close.reason_cut().as_bytes();
-        let mut left = self.outbox.finish(text_header, everything);
+        let mut left = self.outbox.finish(everything);
         left.extend_from_slice(header(CLOSE, 2 + reason.len()).as_slice());
         left.extend_from_slice(&close.code.to_be_bytes());
         left.extend_from_slice(reason);
         // Boxed: few sockets are ever here, and all would keep room for it.
-        Box::pin(self.farewell(left)).await;
+        Box::pin(farewell(&mut self.io, &left)).await;
     }
 
     /// Answers the peer's close frame and ends the socket.
     pub(super) async fn close_back(&mut self) {
-        let mut left = self.outbox.finish(text_header, false);
+        let mut left = self.outbox.finish(false);
         let code = self.close_code.map(u16::to_be_bytes);
         let code = code.as_ref().map_or(&[][..], |code| code);
         left.extend_from_slice(header(CLOSE, code.len()).as_slice());
         left.extend_from_slice(code);
-        Box::pin(self.farewell(left)).await;
-    }
-
-    /// Writes what is left, says that no more comes and reads until the peer has said so too: a socket that is closed with
-    /// bytes unread is reset, and a reset takes the close frame away from the peer.
-    async fn farewell(&mut self, left: Vec<u8>) {
-        let mut waste = [0; 1024];
-        let farewell = async {
-            self.io.write_all(&left).await?;
-            self.io.shutdown().await?;
-            while self.io.read(&mut waste).await? > 0 {}
-            io::Result::Ok(())
-        };
-        // Whatever goes wrong here, the socket is over.
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        Box::pin(farewell(&mut self.io, &left)).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Event> {
@@ -161,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.pong();
         let io = &mut self.io;
         let write = |cx: &mut Context<'_>, bytes: &[u8]| Pin::new(io).poll_write(cx, bytes);
-        match self.outbox.flush(cx, text_header, write) {
+        match self.outbox.flush(cx, write) {
             Flush::Wrote { pinged, left } => {
                 self.blocked = false;
                 if !left {
@@ -251,9 +234,21 @@ const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PONG: u8 = 0xA;
 
-/// What precedes a text message of so many bytes.
-pub(super) fn text_header(bytes: usize) -> Header {
-    header(TEXT, bytes)
+/// Each message in a text frame of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextFrames;
+
+impl Framing for TextFrames {
+    fn framed_bytes(&self, own: &[u8], shared: &[u8]) -> usize {
+        let bytes = own.len() + shared.len();
+        header(TEXT, bytes).as_slice().len() + bytes
+    }
+
+    fn frame(&self, own: &[u8], shared: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(header(TEXT, own.len() + shared.len()).as_slice());
+        out.extend_from_slice(own);
+        out.extend_from_slice(shared);
+    }
 }
 
 /// A final, unmasked frame's header. RFC 6455, section 5.2.
@@ -263,5 +258,28 @@ fn header(opcode: u8, bytes: usize) -> Header {
         (Ok(short), _) if short < 126 => start.with(&[short]),
         (_, Ok(middle)) => start.with(&[126]).with(&middle.to_be_bytes()),
         _ => start.with(&[127]).with(&(bytes as u64).to_be_bytes()),
+    }
+}
+
+/// At most ten bytes.
+#[derive(Clone, Copy, Default)]
+struct Header {
+    bytes: [u8; 10],
+    len: u8,
+}
+
+impl Header {
+    fn with(mut self, more: &[u8]) -> Self {
+        for byte in more {
+            if let Some(place) = self.bytes.get_mut(usize::from(self.len)) {
+                *place = *byte;
+                self.len += 1;
+            }
+        }
+        self
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
     }
 }

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use super::owed::{Shown, Stream};
 use super::render::{FRAME_BYTES, Read, Terse, read};
 use super::script::{About, Act, From};
-use super::socket::{Socket, Wire};
+use super::socket::{Lengths, Socket, Wire};
 use super::stage::Stage;
 use crate::hub::line::{Line, Place, Sub};
 use crate::hub::tests::world::viewer;
@@ -144,7 +144,7 @@ impl Client {
             let budget = script.budget * FRAME_BYTES;
             let wire = script.wire.map(|room| Arc::new(Wire::new(room)));
             let outbox = match &wire {
-                Some(wire) => Outbox::written_through(budget, wire.clone()),
+                Some(wire) => Outbox::written_through(budget, &Lengths, wire.clone()),
                 None => Outbox::new(budget),
             };
             let (envelope, inbox) = (Arc::new(Terse), stage.inbox.clone());

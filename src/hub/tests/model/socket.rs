@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use super::client::Followed;
 use super::stage::Woken;
-use crate::hub::outbox::{Flush, Header, Sink};
+use crate::hub::outbox::{Flush, Framing, Sink};
 use crate::hub::{Connection, Frame, Outbox};
 use crate::interleave::explored::digest;
 
@@ -58,16 +58,23 @@ impl Wire {
     }
 }
 
-/// Two bytes that say how long a frame is.
-fn header(bytes: usize) -> Header {
-    Header::default().with(&u16::try_from(bytes).unwrap().to_be_bytes())
+/// Two bytes that say how long a frame is, and the frame.
+pub(super) struct Lengths;
+
+impl Framing for Lengths {
+    fn framed_bytes(&self, own: &[u8], shared: &[u8]) -> usize {
+        2 + own.len() + shared.len()
+    }
+
+    fn frame(&self, own: &[u8], shared: &[u8], out: &mut Vec<u8>) {
+        let bytes = u16::try_from(own.len() + shared.len()).unwrap();
+        out.extend_from_slice(&bytes.to_be_bytes());
+        out.extend_from_slice(own);
+        out.extend_from_slice(shared);
+    }
 }
 
 impl Sink for Wire {
-    fn header(&self, bytes: usize) -> Header {
-        header(bytes)
-    }
-
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let taken = bytes.len().min(self.free());
         if taken == 0 {
@@ -181,10 +188,7 @@ impl Socket {
             Ok(taken) => Poll::Ready(Ok(taken)),
             Err(_) => Poll::Pending,
         };
-        let flush = |write| {
-            self.outbox
-                .flush(&mut Context::from_waker(&waker), header, write)
-        };
+        let flush = |write| self.outbox.flush(&mut Context::from_waker(&waker), write);
         match flush(write) {
             Flush::Idle => {}
             Flush::Blocked => writing.is_blocked.set(true),

@@ -26,7 +26,7 @@ use crate::transport::drain::Drain;
 use crate::transport::http::Origins;
 use crate::transport::listener::Listener;
 use crate::transport::ws::socket::Socket;
-use crate::transport::ws::wire::Wire;
+use crate::transport::ws::wire::{TextFrames, Wire};
 use crate::transport::ws::{AtOnce, Endpoint, INIT_BYTES_MAX, SUBPROTOCOL, Settings, Waits};
 
 pub(super) struct World {
@@ -63,7 +63,7 @@ impl World {
     /// A socket over a pipe that holds so many bytes.
     pub(super) async fn pipe(&self, bytes: usize) -> Client<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
-        let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
+        let outbox = Arc::new(Outbox::framed(Outbox::BUDGET_BYTES, &TextFrames));
         let mut socket = Socket::new(self.endpoint.clone(), None, outbox.clone());
         let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
         self.drain

@@ -8,12 +8,12 @@ use super::client::World;
 use crate::hub::Outbox;
 use crate::transport::ws::INIT_BYTES_MAX;
 use crate::transport::ws::socket::Socket;
-use crate::transport::ws::wire::Wire;
+use crate::transport::ws::wire::{TextFrames, Wire};
 
 #[tokio::test]
 async fn a_sockets_task_takes_1280_bytes_at_most() {
     let world = World::new();
-    let outbox = Arc::new(Outbox::new(Outbox::BUDGET_BYTES));
+    let outbox = Arc::new(Outbox::framed(Outbox::BUDGET_BYTES, &TextFrames));
     let mut socket = Socket::new(world.endpoint.clone(), None, outbox.clone());
     let (_near, far) = tokio::io::duplex(64);
     let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);

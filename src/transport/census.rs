@@ -1,17 +1,17 @@
-//! How many sockets each viewer has open.
+//! How many sockets and streams each viewer has open.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::UserId;
 
-/// Counts the sockets of each viewer.
+/// Counts the sockets and streams of each viewer.
 #[derive(Debug, Default)]
 pub(super) struct Census {
     sockets: Mutex<HashMap<UserId, usize>>,
 }
 
-/// One socket, counted until this is dropped.
+/// One of them, counted until this is dropped.
 #[derive(Debug)]
 pub(super) struct Counted {
     census: Arc<Census>,
@@ -19,7 +19,7 @@ pub(super) struct Counted {
 }
 
 impl Census {
-    /// Counts one more socket of a viewer; `None` when it has `max` already. 0 is no limit.
+    /// Counts one more of a viewer; `None` when it has `max` already. 0 is no limit.
     pub(super) fn enter(self: &Arc<Self>, user: &UserId, max: usize) -> Option<Counted> {
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         let count = sockets.entry(user.clone()).or_default();

@@ -1,0 +1,203 @@
+//! Subscriptions over HTTP: responses that do not end.
+//!
+//! A stream is one more sink for the hub's feed. It is counted with the sockets and obeys their limits, timers and drain; what differs
+//! is how it looks on the wire. Which requests become streams is `http`'s to say.
+//!
+//! There is no close code: a stream whose end the client is told is over for good; one that is cut off without an end has
+//! more to say, and the client comes back for it.
+
+mod chunked;
+mod events;
+mod feed;
+mod format;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
+use bytes::Bytes;
+
+pub use format::Format;
+
+use super::census::{Census, Counted};
+use super::drain::Drain;
+use super::http::{Origins, origin_allowed};
+use super::listener::{SharedConn, Takeover};
+use super::ws::{self, Endpoint, Timers, Waits, all_unavailable, lifetime, now};
+use crate::auth::Viewer;
+use crate::document::{Prepared, Rejection};
+use crate::error::Error;
+use crate::hub::{Hub, Outbox, Plan};
+use crate::model::Cursor;
+use feed::Feed;
+use wire::Wire;
+
+/// Where streams are opened. One for the whole server.
+pub struct Streams {
+    hub: Hub,
+    census: Arc<Census>,
+    drain: Drain,
+    waits: Arc<Waits>,
+    /// When the server's clock for pings began.
+    started: Instant,
+    connections_per_user: usize,
+    origins: Arc<Origins>,
+}
+
+/// A subscription that a request asks for.
+pub(super) struct Wanted<'a> {
+    pub(super) format: Format,
+    pub(super) version: Version,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) prepared: Prepared,
+    pub(super) viewer: Arc<Viewer>,
+}
+
+/// What a stream begins with, once its connection is there.
+struct Opening {
+    format: Format,
+    in_chunks: bool,
+    plan: Plan,
+    resume: Option<Cursor>,
+    viewer: Arc<Viewer>,
+    counted: Counted,
+}
+
+impl Streams {
+    /// Streams that are counted with the sockets of `endpoint` and end as they do.
+    pub fn beside<A: ws::Api>(endpoint: &Endpoint<A>, hub: Hub) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            census: endpoint.census.clone(),
+            drain: endpoint.drain.clone(),
+            waits: endpoint.waits.clone(),
+            started: endpoint.started,
+            connections_per_user: endpoint.settings.connections_per_user,
+            origins: endpoint.settings.origins.clone(),
+        })
+    }
+
+    /// Whether the page that asks may: answers to others are kept from it by its browser, but their stream would run here.
+    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
+        origin_allowed(headers, &self.origins)
+    }
+
+    /// Answers a subscription with a stream. What it is refused for, for good, is told as its only result.
+    ///
+    /// # Errors
+    /// What passes: the client may come back with the same request, or with a fresh token.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        wanted: Wanted<'_>,
+    ) -> Result<Response<Body>, Rejection> {
+        if self.drain.has_begun() {
+            return Err(Error::Stopping.into());
+        }
+        let (format, viewer) = (wanted.format, wanted.viewer);
+        let most = self.connections_per_user;
+        let counted = self.census.enter(&viewer.user.id, most);
+        let counted = counted.ok_or(Error::TooManyConnections { limit: most })?;
+        let resume = match last_event_id(wanted.headers) {
+            Ok(resume) => resume,
+            Err(error) => return Ok(refused(format, &ws::errors(&error))),
+        };
+        let plan = match self.hub.plan(wanted.prepared, viewer.clone()).await {
+            Ok(plan) => plan,
+            Err(errors) if all_unavailable(&errors) => return Err(Error::Busy.into()),
+            Err(errors) => return Ok(refused(format, &errors)),
+        };
+        let opening = Opening {
+            format,
+            in_chunks: wanted.version >= Version::HTTP_11,
+            plan,
+            resume,
+            viewer,
+            counted,
+        };
+        let streams = self.clone();
+        let mut head = head(format);
+        if opening.in_chunks {
+            let chunked = HeaderValue::from_static("chunked");
+            head.headers_mut().insert(TRANSFER_ENCODING, chunked);
+        }
+        let serve = move |conn, head| async move { streams.serve(opening, conn, head).await };
+        Ok(Takeover::response(head, serve))
+    }
+
+    async fn serve(self: Arc<Self>, opening: Opening, conn: SharedConn, mut head: Vec<u8>) {
+        let Opening {
+            format,
+            in_chunks,
+            plan,
+            resume,
+            viewer,
+            counted,
+        } = opening;
+        conn.0.bound_send_buffer();
+        let framing = format.framing(in_chunks);
+        let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, framing, conn.0.clone());
+        let outbox = Arc::new(outbox);
+        framing.frame(format.opening().as_bytes(), b"", &mut head);
+        // Before anything can be written past it.
+        outbox.push_raw(Bytes::from(head));
+        let connection = self
+            .hub
+            .connect(viewer.clone(), outbox.clone(), format.envelope());
+        connection.subscribe("".into(), plan, resume);
+        let feed = Feed {
+            connection,
+            timers: self.timers(&viewer),
+            drain: self.drain.clone(),
+            last_words: format.last_words(in_chunks),
+            _counted: counted,
+        };
+        feed.serve(Wire::new(conn, outbox)).await;
+    }
+
+    /// A socket's, as of its acknowledgement.
+    fn timers(&self, viewer: &Viewer) -> Timers {
+        let now = now();
+        let mut timers = Timers::new(self.waits.clone(), now);
+        timers.initialised(now);
+        timers.acknowledged(now, lifetime(viewer), rand::random(), self.started);
+        timers
+    }
+}
+
+/// A stream of nothing but errors.
+fn refused(format: Format, errors: &str) -> Response<Body> {
+    let body = format.body(&format!(r#"{{"errors":{errors}}}"#));
+    head(format).map(|()| Body::from(body))
+}
+
+/// What caches and proxies on the way must know: not to keep it, not to gather it, not to compress it.
+pub(super) fn head(format: Format) -> Response<()> {
+    let mut head = Response::new(());
+    let fixed = [
+        (CONTENT_TYPE, format.content_type()),
+        (CACHE_CONTROL, "no-store, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fixed {
+        head.headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    head
+}
+
+/// Where an `EventSource` that comes back stands. An empty one is none: that is what it sends when it has had no id.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Cursor>, Error> {
+    let Some(id) = headers.get("last-event-id").filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
+    let cursor = id.to_str().ok().and_then(|id| id.parse().ok());
+    let field = "Last-Event-ID";
+    cursor.map(Some).ok_or(Error::BadCursor { field })
+}
