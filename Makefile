@@ -44,6 +44,7 @@ bench: bench-binaries ## Measure everything beside its peers, in about an hour.
 	$(BENCH) resume
 	$(BENCH) slow
 	$(BENCH) traffic
+	$(BENCH) deflate
 	@$(BENCH) report --chart target/bench/fanout.svg
 
 bench-quick: export TIDINGS_BIN := $(CURDIR)/target/release/tidings

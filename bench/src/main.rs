@@ -3,6 +3,7 @@
 //! Loopback only, bounded in time. `cargo run --release -p tidings-bench -- sends`, or `fanout`.
 
 mod contenders;
+mod deflate;
 mod fanout;
 mod http;
 mod load;
@@ -44,6 +45,8 @@ enum Bench {
     Slow(slow::Options),
     /// Memory while traffic goes on for minutes.
     Traffic(traffic::Options),
+    /// What permessage-deflate would save and cost.
+    Deflate(deflate::Options),
     /// The tables and the chart of what has been measured.
     Report(report::Options),
     /// Serve one of the peers (the benches start them themselves).
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Resume(options) => resume::run(&options),
         Bench::Slow(options) => slow::run(&options),
         Bench::Traffic(options) => traffic::run(&options),
+        Bench::Deflate(options) => deflate::run(&options),
         Bench::Report(options) => report::run(&options),
         Bench::Peer { peer } => peers::serve(peer),
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::{fanout, resume, scaling, sends, slow, traffic};
+use crate::{deflate, fanout, resume, scaling, sends, slow, traffic};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -24,13 +24,14 @@ pub struct Options {
 /// The tables in a file of runs; nothing where there is no such file.
 type Report = fn(&Path) -> anyhow::Result<Option<String>>;
 
-const REPORTS: [(&str, Report); 6] = [
+const REPORTS: [(&str, Report); 7] = [
     ("sends", sends::report),
     ("fanout", fanout::report),
     ("scaling", scaling::report),
     ("resume", resume::report),
     ("slow", slow::report),
     ("traffic", traffic::report),
+    ("deflate", deflate::report),
 ];
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
