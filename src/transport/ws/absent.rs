@@ -17,6 +17,8 @@ use crate::model::Cursor;
 pub(super) struct Absent {
     places: HashMap<String, Cursor>,
     rounds: u8,
+    /// The client has answered a ping.
+    answered: bool,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +33,8 @@ struct Positions {
 
 impl Absent {
     /// After so many pings at their interval (the first comes at random within it) whoever is not back was ended by the
-    /// application while the line was down.
+    /// application while the line was down - if the client has answered one: until then what it said first may still be on
+    /// its way, or lost on a line that carries one way only.
     const ROUNDS: u8 = 2;
 
     /// All that have a place to go on from.
@@ -40,7 +43,13 @@ impl Absent {
         Self {
             places: resume.iter().filter_map(place).collect(),
             rounds: 0,
+            answered: false,
         }
+    }
+
+    /// The client has answered a ping: it has heard `connection_ack`, and asked for what it wants before that.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
     }
 
     /// This one is over, whether it came back or not.
@@ -48,11 +57,11 @@ impl Absent {
         self.places.remove(id);
     }
 
-    /// A ping is due by the clock.
-    pub(super) fn round(&mut self) {
+    /// A ping is due by the clock. Who has been asked for stays until a ping names it: it may take a while to begin.
+    pub(super) fn round(&mut self, is_asked_for: impl Fn(&str) -> bool) {
         self.rounds = self.rounds.saturating_add(1);
-        if self.rounds >= Self::ROUNDS {
-            self.places.clear();
+        if self.rounds >= Self::ROUNDS && self.answered {
+            self.places.retain(|id, _| is_asked_for(id));
         }
     }
 
@@ -114,9 +123,37 @@ mod tests {
     #[test]
     fn who_is_not_back_after_two_rounds_will_not_come() {
         let mut absent = absent(&["a"]);
-        absent.round();
+        absent.answered();
+        absent.round(|_| false);
         assert_eq!(completed(&mut absent, &json!({})), json!({ "a": OLD }));
-        absent.round();
+        absent.round(|_| false);
+        assert_eq!(completed(&mut absent, &json!({})), json!({}));
+    }
+
+    #[test]
+    fn while_no_ping_was_answered_anyone_may_still_be_on_the_way() {
+        let mut absent = absent(&["a"]);
+        for _ in 0..9 {
+            absent.round(|_| false);
+            assert_eq!(completed(&mut absent, &json!({})), json!({ "a": OLD }));
+        }
+        absent.answered();
+        absent.round(|_| false);
+        assert_eq!(completed(&mut absent, &json!({})), json!({}));
+    }
+
+    #[test]
+    fn who_has_been_asked_for_is_named_for_as_long_as_it_takes_to_begin() {
+        let mut absent = absent(&["a", "b"]);
+        absent.answered();
+        for _ in 0..3 {
+            absent.round(|id| id == "a");
+        }
+        assert_eq!(completed(&mut absent, &json!({})), json!({ "a": OLD }));
+        assert_eq!(
+            completed(&mut absent, &json!({ "a": NEW })),
+            json!({ "a": NEW })
+        );
         assert_eq!(completed(&mut absent, &json!({})), json!({}));
     }
 

@@ -132,7 +132,10 @@ impl Protocol {
             // At any time, before the acknowledgement too.
             Ok(Message::Ping(payload)) => Action::Send(frame::pong(payload.as_deref())),
             // Also unsolicited, as a heartbeat.
-            Ok(Message::Pong) => Action::Nothing,
+            Ok(Message::Pong) => {
+                self.absent.answered();
+                Action::Nothing
+            }
             Ok(Message::Subscribe { id, payload }) => self.subscribe(&id, payload),
             Ok(Message::Complete { id }) => self.complete(&id),
             Err(close) => Action::Close(close),
@@ -232,7 +235,9 @@ impl Protocol {
     pub fn ping_due(&mut self) {
         // While the server stops nobody gets to come back.
         if !self.stopping {
-            self.absent.round();
+            let runs = &self.runs;
+            self.absent
+                .round(|id| runs.iter().any(|run| *run.id == *id));
         }
     }
 
