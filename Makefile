@@ -12,7 +12,7 @@ BENCH := target/release/tidings-bench
 export TIDINGS_BIN := $(CURDIR)/target/debug/tidings
 export CHROMIUM
 
-.PHONY: help test test-rust test-audits test-clients test-python test-browser bench bench-quick bench-binaries tools client-tools browser-tools binary
+.PHONY: help test test-rust test-audits test-clients test-python test-browser soak bench bench-quick bench-binaries tools client-tools browser-tools binary
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -35,6 +35,12 @@ test-python: binary client-tools target/venv/installed ## PyPI's gql.
 
 test-browser: binary browser-tools ## The playground in headless Chromium.
 	cd tests/browser && npm run --silent test
+
+soak: export TIDINGS_BIN := $(CURDIR)/target/release/tidings
+soak: export SOAK_MINUTES ?= 30
+soak: tools ## 200 clients in bad networks for half an hour: SOAK_MINUTES, TIDINGS_TEST_SEED.
+	$(CARGO) build --release --locked
+	$(CARGO) test --locked --test it -- --ignored --exact --nocapture network::bad::soak_in_bad_networks
 
 bench: export TIDINGS_BIN := $(CURDIR)/target/release/tidings
 bench: bench-binaries ## Measure everything beside its peers, in about an hour.

@@ -2,13 +2,14 @@
 //! subscription was, answers pings, and says again what was not answered. With `keepAlive` it notices a silent network.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter::Sum;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
@@ -34,6 +35,16 @@ pub(super) enum Word {
     Reached,
 }
 
+impl Word {
+    /// The message that was acknowledged, if this tells of one.
+    pub(super) fn said(self) -> Option<Said> {
+        match self {
+            Self::Said(said) => Some(said),
+            Self::Reached => None,
+        }
+    }
+}
+
 /// A message that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Said {
@@ -42,6 +53,15 @@ pub(super) struct Said {
     pub(super) nth: u64,
     pub(super) room: Uuid,
     pub(super) id: Uuid,
+}
+
+impl Said {
+    /// What sends it, every time the same.
+    pub(super) fn request(&self) -> Value {
+        let body = format!("{}/{}", self.by, self.nth);
+        let input = json!({ "id": self.id, "roomId": self.room, "body": body });
+        json!({ "query": SEND, "variables": { "input": input } })
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +81,19 @@ pub(super) struct Counts {
     pub(super) closed_1012: u64,
     pub(super) closed_1013: u64,
     pub(super) duplicates: u64,
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, one| Self {
+            connected: sum.connected + one.connected,
+            resumed: sum.resumed + one.resumed,
+            silent: sum.silent + one.silent,
+            closed_1012: sum.closed_1012 + one.closed_1012,
+            closed_1013: sum.closed_1013 + one.closed_1013,
+            duplicates: sum.duplicates + one.duplicates,
+        })
+    }
 }
 
 pub(super) struct Client {
@@ -91,6 +124,24 @@ const SEND: &str =
     "mutation($input:SendMessageInput!){sendMessage(input:$input){duplicate message{id}}}";
 
 impl Client {
+    /// One that listens to nobody yet.
+    pub(super) fn new(addr: SocketAddr, token: String, habits: Habits, rng: StdRng) -> Self {
+        Self {
+            number: 0,
+            addr,
+            token,
+            streams: Vec::new(),
+            habits,
+            rng,
+            words: unbounded_channel().0,
+            counts: Counts::default(),
+            resume: BTreeMap::new(),
+            unanswered: VecDeque::new(),
+            spoken: 0,
+            reach: None,
+        }
+    }
+
     /// Until nobody gives orders any more.
     pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>) -> Self {
         let mut retries = 0;
@@ -193,9 +244,7 @@ impl Client {
     }
 
     async fn send(&self, wire: &mut Wire, said: Said) {
-        let body = format!("{}/{}", said.by, said.nth);
-        let input = json!({ "id": said.id, "roomId": said.room, "body": body });
-        let payload = json!({ "query": SEND, "variables": { "input": input } });
+        let payload = said.request();
         let id = format!("m{}", said.nth);
         let message = json!({ "id": id, "type": "subscribe", "payload": payload });
         self.say(wire, &message).await;

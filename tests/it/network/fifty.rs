@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::client::{Habits, Order, Word};
+use super::client::{Client, Habits, Order, Word};
 use super::stream::{Scope, Stream, seq_of};
 use super::{Running, ask, head, log, room};
 use crate::support::{End, How, Link, Plan, Proxy, TestServer, seed};
@@ -115,14 +115,12 @@ async fn fifty_subscriptions_at_fifty_places_on_one_socket_are_each_exact_after_
     }
     let (rooms, quiet) = made.split_at(ROOMS);
     let mut bob = Speaker {
-        running: Running::start(
-            &server,
-            "bob",
+        running: Running::start(Client::new(
             server.addr(),
-            Vec::new(),
+            server.token("bob"),
             HABITS,
             StdRng::from_rng(&mut rng),
-        ),
+        )),
         rooms: rooms.to_vec(),
         rng: StdRng::from_rng(&mut rng),
     };
@@ -142,8 +140,16 @@ async fn fifty_subscriptions_at_fifty_places_on_one_socket_are_each_exact_after_
     });
     let streams = streams.collect();
     let proxy = Proxy::start(server.addr(), weather(StdRng::from_rng(&mut rng))).await;
-    let ada_rng = StdRng::from_rng(&mut rng);
-    let mut ada = Running::start(&server, "ada", proxy.addr(), streams, HABITS, ada_rng);
+    let ada = Client {
+        streams,
+        ..Client::new(
+            proxy.addr(),
+            server.token("ada"),
+            HABITS,
+            StdRng::from_rng(&mut rng),
+        )
+    };
+    let mut ada = Running::start(ada);
     // Cut all along, from its first word on.
     ada.reaches(&end).await;
     let cuts_before_live = proxy.tally().cuts();

@@ -1,20 +1,21 @@
 //! Networks as phones have them, between the real server and clients that behave like the stock one.
 
+mod bad;
 mod client;
 mod fifty;
 mod log;
+mod poster;
 mod retention;
 mod stream;
 
-use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::client::{Client, Counts, Habits, Order, Word};
-use self::stream::{Stream, seq_of};
+use self::client::{Client, Order, Word};
+use self::stream::seq_of;
 use crate::support::{DEADLINE, TestServer};
 
 /// A client that runs: where it takes orders, and what it was in the end.
@@ -25,33 +26,13 @@ struct Running {
 }
 
 impl Running {
-    fn start(
-        server: &TestServer,
-        user: &str,
-        addr: std::net::SocketAddr,
-        streams: Vec<Stream>,
-        habits: Habits,
-        rng: StdRng,
-    ) -> Self {
-        let (words, told) = unbounded_channel();
+    fn start(mut client: Client) -> Self {
         let (orders, taken) = unbounded_channel();
-        let client = Client {
-            number: 0,
-            addr,
-            token: server.token(user),
-            streams,
-            habits,
-            rng,
-            words,
-            counts: Counts::default(),
-            resume: Default::default(),
-            unanswered: Default::default(),
-            spoken: 0,
-            reach: None,
-        };
+        let words;
+        (client.words, words) = unbounded_channel();
         Self {
             orders,
-            words: told,
+            words,
             client: tokio::spawn(client.run(taken)),
         }
     }

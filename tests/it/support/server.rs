@@ -56,9 +56,10 @@ impl Plan {
         self.folder.path()
     }
 
-    /// The binary with these settings, to be run with `super::run`.
+    /// The binary with these settings, to be run with `super::run`: the one that was built with the tests, or `TIDINGS_BIN`.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+        let built = || env!("CARGO_BIN_EXE_tidings").into();
+        let mut command = Command::new(std::env::var_os("TIDINGS_BIN").unwrap_or_else(built));
         command.args(args).current_dir(self.folder());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
