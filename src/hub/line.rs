@@ -207,7 +207,7 @@ impl Line {
                 .iter()
                 .map(|sub| (sub.id.clone(), position(sub.place())));
             let positions: Vec<_> = positions.collect();
-            Frame::whole(self.envelope.ping(&positions))
+            self.envelope.ping(&positions).map(Frame::whole)
         });
     }
 
@@ -238,6 +238,9 @@ impl Line {
         let frame = Frame::whole(self.envelope.error(&sub.id, &error_json(error)));
         if matches!(self.outbox.push_live(frame, &sub.ended), Queued::Cancelled) {
             return;
+        }
+        if let Some(end) = self.envelope.end(&sub.id) {
+            self.outbox.push_live(Frame::whole(end), &sub.ended);
         }
         self.outbox.cancel(&sub.ended);
         let mut state = self.state();

@@ -97,8 +97,12 @@ pub trait Envelope: Send + Sync + 'static {
     fn next_prefix(&self, id: &str) -> Bytes;
     /// The stream of `id` ends with errors (a JSON array of GraphQL errors).
     fn error(&self, id: &str, errors: &str) -> Bytes;
-    /// A ping that carries each durable subscription's position.
-    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Bytes;
+    /// What follows [`Envelope::error`], where the end is a message of its own.
+    fn end(&self, _id: &str) -> Option<Bytes> {
+        None
+    }
+    /// A ping that carries each durable subscription's position, where there is such a thing.
+    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Option<Bytes>;
 }
 
 /// Runs a subscription's resolver with this in its context and yields responses fit for clients: codes in the errors'

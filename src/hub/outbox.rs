@@ -127,7 +127,7 @@ impl Outbox {
 
     /// Queues a ping, which is completed before it is written.
     pub fn push_ping(&self, frame: Frame) {
-        self.push_made(|| frame);
+        self.push_made(|| Some(frame));
     }
 
     /// Queues bytes as they are to be on the wire: a control frame.
@@ -275,10 +275,11 @@ impl Outbox {
     }
 
     /// Queues a ping that is made with the queue locked: nothing else is queued while it is.
-    pub(super) fn push_made(&self, make: impl FnOnce() -> Frame) {
+    pub(super) fn push_made(&self, make: impl FnOnce() -> Option<Frame>) {
         let mut queue = self.lock();
-        let frame = make();
-        queue.add_ping(frame);
+        if let Some(frame) = make() {
+            queue.add_ping(frame);
+        }
     }
 
     /// Ends a subscription: once this returns, nothing more of it is taken. The flag is read and written under the

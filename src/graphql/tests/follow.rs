@@ -28,8 +28,8 @@ impl Envelope for Dress {
     fn error(&self, id: &str, errors: &str) -> Bytes {
         format!(r#"{{"id":"{id}","error":{errors}}}"#).into()
     }
-    fn ping(&self, _: &[(Arc<str>, Cursor)]) -> Bytes {
-        Bytes::from_static(b"{}")
+    fn ping(&self, _: &[(Arc<str>, Cursor)]) -> Option<Bytes> {
+        Some(Bytes::from_static(b"{}"))
     }
 }
 

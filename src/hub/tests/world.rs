@@ -289,13 +289,13 @@ impl Envelope for Dress {
         format!(r#"{{"id":"{id}","type":"error","payload":{errors}}}"#).into()
     }
 
-    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Bytes {
+    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Option<Bytes> {
         let resume: serde_json::Map<_, _> = positions
             .iter()
             .map(|(id, cursor)| (id.to_string(), cursor.to_string().into()))
             .collect();
         let ping = json!({ "type": "ping", "payload": { "resume": resume } });
-        ping.to_string().into()
+        Some(ping.to_string().into())
     }
 }
 

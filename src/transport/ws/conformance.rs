@@ -572,7 +572,8 @@ fn a_subscription_resumes_where_connection_init_said_once() {
 fn a_refused_subscribe_keeps_its_resume_point_and_its_place_in_pings() {
     let mut protocol = ready_with(json!({ "token": "t", "resume": { "1": ACK_HEAD } }));
     let place = |protocol: &mut Protocol| {
-        parsed(&protocol.complete_ping(TransportWs.ping(&[])))["payload"]["resume"]["1"].clone()
+        parsed(&protocol.complete_ping(TransportWs.ping(&[]).unwrap()))["payload"]["resume"]["1"]
+            .clone()
     };
     // No value can hold it; it cannot be prepared; there are too many.
     let text = r#"{"id":"1","type":"subscribe","payload":{"query":"{a}","variables":{"a":1e999}}}"#;
@@ -645,7 +646,7 @@ fn while_the_server_stops_a_late_subscription_hears_nothing_and_keeps_its_place(
     assert_eq!(protocol.admit(&late, Kind::Stream), Err(Action::Nothing));
     for _ in 0..3 {
         protocol.ping_due();
-        let ping = parsed(&protocol.complete_ping(TransportWs.ping(&[])));
+        let ping = parsed(&protocol.complete_ping(TransportWs.ping(&[]).unwrap()));
         assert_eq!(ping["payload"]["resume"]["1"], ACK_HEAD);
     }
     assert!(matches!(

@@ -28,7 +28,7 @@ impl Envelope for TransportWs {
         .into()
     }
 
-    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Bytes {
+    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Option<Bytes> {
         let mut text = format!("{PING_START}{{\"resume\":{{");
         for (n, (id, cursor)) in positions.iter().enumerate() {
             let comma = if n == 0 { "" } else { "," };
@@ -36,7 +36,7 @@ impl Envelope for TransportWs {
             let _ = write!(text, "{comma}{}:\"{cursor}\"", quoted(id));
         }
         text.push_str("}}}");
-        text.into()
+        Some(text.into())
     }
 }
 
@@ -111,14 +111,16 @@ mod tests {
     #[test]
     fn a_ping_says_where_each_subscription_is() {
         let cursor: Cursor = "00000000010000000007".parse().unwrap();
-        let ping = TransportWs.ping(&[("a\"".into(), cursor), ("b".into(), cursor)]);
+        let ping = TransportWs
+            .ping(&[("a\"".into(), cursor), ("b".into(), cursor)])
+            .unwrap();
         let resume = json!({ "a\"": cursor.to_string(), "b": cursor.to_string() });
         assert_eq!(
             json(&ping),
             json!({ "type": "ping", "payload": { "resume": resume } })
         );
         assert_eq!(
-            json(&TransportWs.ping(&[])),
+            json(&TransportWs.ping(&[]).unwrap()),
             json!({ "type": "ping", "payload": { "resume": {} } })
         );
     }

@@ -169,9 +169,9 @@ impl Envelope for Dress {
         format!("!{id} {errors}").into()
     }
 
-    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Bytes {
+    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Option<Bytes> {
         let positions = positions.iter().map(|(id, at)| format!(" {id} {at}"));
-        format!("?{}", positions.collect::<String>()).into()
+        Some(format!("?{}", positions.collect::<String>()).into())
     }
 }
 

@@ -257,7 +257,8 @@ impl Subscriptions for LineEnd {
     }
 
     fn ping(&self) {
-        self.0.outbox.push_ping(Frame::whole(TransportWs.ping(&[])));
+        let ping = TransportWs.ping(&[]).unwrap();
+        self.0.outbox.push_ping(Frame::whole(ping));
     }
 
     async fn notice(&self) -> Notice {
