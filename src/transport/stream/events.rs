@@ -32,11 +32,11 @@ impl Envelope for Events {
     }
 
     /// An event of nothing but an id is not told to anyone, but from then on it is the last.
-    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Bytes {
-        match positions {
+    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Option<Bytes> {
+        Some(match positions {
             [(_, cursor)] => format!(":\nid: {cursor}\n\n").into(),
             _ => Bytes::from_static(OPENING.as_bytes()),
-        }
+        })
     }
 }
 
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn a_ping_tells_the_place_of_the_one_subscription_and_is_a_comment_otherwise() {
         let cursor: Cursor = "00000000110000000001".parse().unwrap();
-        let ping = Events.ping(&[("".into(), cursor)]);
+        let ping = Events.ping(&[("".into(), cursor)]).unwrap();
         assert_eq!(ping, ":\nid: 00000000110000000001\n\n");
-        assert_eq!(Events.ping(&[]), ":\n\n");
+        assert_eq!(Events.ping(&[]).unwrap(), ":\n\n");
     }
 }

@@ -1,6 +1,6 @@
 //! Why the server closes a socket. The code decides whether a client comes back: see the table in `docs/protocol.md`.
 
-/// A close code and a fixed phrase. Never 1000, which clients retry without limit or pause.
+/// A close code and a fixed phrase. 1000 only to who asked for it: others retry it without limit or pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Close {
     /// RFC 6455, section 7.4, and PROTOCOL.md of graphql-ws.
@@ -22,6 +22,8 @@ impl Close {
     /// A message over the limit that holds before `connection_init` has come. Fatal to clients.
     pub const TOO_LARGE_BEFORE_INIT: Self =
         Self::new(1009, "Message over 16 KiB before connection_init");
+    /// The client has said that it goes (`connection_terminate` of the legacy subprotocol): the one that may end with 1000.
+    pub const TERMINATED: Self = Self::new(1000, "Terminated");
     /// The server is stopping. Retried.
     pub const STOPPING: Self = Self::new(1012, "Service restart");
     /// The socket takes nothing. Retried, and resumed.

@@ -2,6 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use super::conversation::*;
+use super::protocol::Protocol;
+use super::speech::*;
 use super::*;
 use crate::hub::Envelope;
 
@@ -60,9 +63,14 @@ fn start(protocol: &mut Protocol, id: &str, kind: Kind) -> Start {
 
 fn sent(action: Action) -> Json {
     match action {
-        Action::Send(text) => parsed(&text),
+        Action::Send(said) => parsed(only(&said)),
         other => panic!("{other:?}"),
     }
+}
+
+fn only(said: &Said) -> &[u8] {
+    assert_eq!(said.len(), 1);
+    &said[0]
 }
 
 fn parsed(text: &[u8]) -> Json {
@@ -152,7 +160,7 @@ fn connection_ack_carries_the_end_of_the_log() {
     assert_eq!(protocol.acknowledge(head()), None, "nothing to acknowledge");
     say(&mut protocol, &init);
     assert_eq!(
-        parsed(&protocol.acknowledge(head()).unwrap()),
+        parsed(only(&protocol.acknowledge(head()).unwrap())),
         json!({ "type": "connection_ack", "payload": { "head": ACK_HEAD } })
     );
     assert_eq!(protocol.acknowledge(head()), None, "once is enough");
@@ -335,9 +343,12 @@ fn an_id_is_1_to_128_bytes_of_anything() {
         "\"\\\u{1f496}".to_owned(),
     ] {
         let started = start(&mut protocol, &id, Kind::Single);
-        let [next, complete] = protocol.answer(&id, started.ticket, "{}").unwrap();
-        assert_eq!(parsed(&next)["id"], id);
-        assert_eq!(parsed(&complete)["id"], id);
+        let answer = protocol.answer(&id, started.ticket, "{}").unwrap();
+        let [next, complete] = &answer[..] else {
+            panic!()
+        };
+        assert_eq!(parsed(next)["id"], id);
+        assert_eq!(parsed(complete)["id"], id);
     }
     assert_eq!(closed_by(&subscribe(&"x".repeat(129)).to_string()), 4400);
     assert_eq!(closed_by(&complete(&"x".repeat(129)).to_string()), 4400);
@@ -366,12 +377,15 @@ fn a_query_is_answered_by_one_next_and_complete() {
     let mut protocol = ready();
     let started = start(&mut protocol, "1", Kind::Single);
     let response = r#"{"data":{"a":1},"errors":[]}"#;
-    let [next, complete] = protocol.answer("1", started.ticket, response).unwrap();
+    let answer = protocol.answer("1", started.ticket, response).unwrap();
+    let [next, complete] = &answer[..] else {
+        panic!()
+    };
     assert_eq!(
-        parsed(&next),
+        parsed(next),
         json!({ "id": "1", "type": "next", "payload": { "data": { "a": 1 }, "errors": [] } })
     );
-    assert_eq!(parsed(&complete), json!({ "id": "1", "type": "complete" }));
+    assert_eq!(parsed(complete), json!({ "id": "1", "type": "complete" }));
     assert_eq!(protocol.answer("1", started.ticket, response), None);
 }
 
@@ -383,7 +397,7 @@ fn an_error_is_an_array_and_ends_the_operation() {
         .refuse("1", started.ticket, r#"[{"message":"no"}]"#)
         .unwrap();
     assert_eq!(
-        parsed(&error),
+        parsed(only(&error)),
         json!({ "id": "1", "type": "error", "payload": [{ "message": "no" }] })
     );
     assert_eq!(protocol.answer("1", started.ticket, "{}"), None);
@@ -645,7 +659,7 @@ fn while_the_server_stops_a_late_subscription_hears_nothing_and_keeps_its_place(
     };
     assert_eq!(protocol.admit(&late, Kind::Stream), Err(Action::Nothing));
     for _ in 0..3 {
-        protocol.ping_due();
+        protocol.beat();
         let ping = parsed(&protocol.complete_ping(TransportWs.ping(&[]).unwrap()));
         assert_eq!(ping["payload"]["resume"]["1"], ACK_HEAD);
     }

@@ -83,7 +83,8 @@ pub(in crate::transport) fn all_unavailable(errors: &str) -> bool {
     !errors.is_empty() && errors.iter().all(unavailable)
 }
 
-fn quoted(text: &str) -> String {
+/// As JSON.
+pub(super) fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::{Api, Subscriptions, TransportWs};
+use super::{Api, Subscriptions};
 use crate::auth::Viewer;
 use crate::document::{Documents, Params, Prepared, Rejection};
 use crate::error::Error;
 use crate::graphql::executor::Executor;
-use crate::hub::{Connection, Hub, Notice, Outbox, Plan};
+use crate::hub::{Connection, Envelope, Hub, Notice, Outbox, Plan};
 use crate::model::Cursor;
 use crate::transport::http::Admit;
 
@@ -50,8 +50,13 @@ impl Api for Live {
         self.hub.plan(prepared, viewer).await
     }
 
-    fn connect(&self, viewer: Arc<Viewer>, outbox: Arc<Outbox>) -> Connection {
-        self.hub.connect(viewer, outbox, Arc::new(TransportWs))
+    fn connect(
+        &self,
+        viewer: Arc<Viewer>,
+        outbox: Arc<Outbox>,
+        envelope: Arc<dyn Envelope>,
+    ) -> Connection {
+        self.hub.connect(viewer, outbox, envelope)
     }
 
     fn head(&self) -> Cursor {

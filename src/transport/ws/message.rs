@@ -76,7 +76,8 @@ pub(super) fn parse(text: &str) -> Result<Message, Close> {
     }
 }
 
-fn id(id: Option<String>) -> Result<String, Close> {
+/// The id of an operation.
+pub(super) fn id(id: Option<String>) -> Result<String, Close> {
     id.filter(|id| (1..=ID_BYTES_MAX).contains(&id.len()))
         .ok_or(Close::invalid(
             "Invalid message: id must be a string of 1 to 128 bytes",
@@ -97,12 +98,12 @@ fn echo(payload: Option<&RawValue>) -> Result<Option<String>, Close> {
         .map(str::to_owned))
 }
 
-/// `query` may be missing where `extensions` name a persisted one.
-fn request(payload: Option<&RawValue>) -> Result<Option<Map<String, Json>>, Close> {
+/// The payload of an operation. `query` may be missing where `extensions` name a persisted one.
+pub(super) fn request(payload: Option<&RawValue>) -> Result<Option<Map<String, Json>>, Close> {
     let payload = payload
         .filter(|payload| is_object(payload))
         .ok_or(Close::invalid(
-            "Invalid message: subscribe needs a payload object",
+            "Invalid message: an operation needs a payload object",
         ))?;
     let Ok(request) = serde_json::from_str::<Map<String, Json>>(payload.get()) else {
         return Ok(None);
@@ -130,7 +131,8 @@ fn request(payload: Option<&RawValue>) -> Result<Option<Map<String, Json>>, Clos
     Ok(Some(request))
 }
 
-fn init(payload: Option<&RawValue>) -> Result<Init, Close> {
+/// The payload of `connection_init`.
+pub(super) fn init(payload: Option<&RawValue>) -> Result<Init, Close> {
     let Some(payload) = payload else {
         return Ok(Init::default());
     };

@@ -1,16 +1,19 @@
-//! graphql-transport-ws: the protocol as a state machine, and a thin socket around it.
+//! GraphQL over WebSocket: two protocols, each a state machine, and a thin socket around them.
 //!
 //! [`Endpoint::upgrade`] answers the HTTP request that opens a socket; from then on one task serves it. What tokens,
 //! documents and subscriptions are is behind [`Api`]: nothing here knows the schema, the store or the rules of chat.
 
 mod absent;
 mod close;
+mod conversation;
 mod frame;
+mod legacy;
 mod live;
 mod message;
 mod protocol;
 mod reader;
 mod socket;
+mod speech;
 mod timers;
 mod upgrade;
 mod wire;
@@ -28,9 +31,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 pub use close::Close;
+pub use conversation::AtOnce;
 pub use frame::TransportWs;
 pub use live::Live;
-pub use protocol::{Action, AtOnce, Kind, Protocol, Start, Ticket};
 pub use timers::Waits;
 pub use upgrade::{Endpoint, Settings};
 
@@ -41,7 +44,7 @@ pub(in crate::transport) use timers::{Due, Timers};
 use crate::auth::Viewer;
 use crate::document::Prepared;
 use crate::error::Error;
-use crate::hub::{Notice, Outbox};
+use crate::hub::{Envelope, Notice, Outbox};
 use crate::model::Cursor;
 
 /// The subprotocol spoken here.
@@ -93,8 +96,13 @@ pub trait Api: Send + Sync + 'static {
         viewer: Arc<Viewer>,
     ) -> impl Future<Output = Result<Self::Plan, String>> + Send;
 
-    /// A new connection, which fills the outbox with messages dressed as [`TransportWs`].
-    fn connect(&self, viewer: Arc<Viewer>, outbox: Arc<Outbox>) -> Self::Connection;
+    /// A new connection, which fills the outbox with messages in this envelope.
+    fn connect(
+        &self,
+        viewer: Arc<Viewer>,
+        outbox: Arc<Outbox>,
+        envelope: Arc<dyn Envelope>,
+    ) -> Self::Connection;
 
     /// The end of the log.
     fn head(&self) -> Cursor;

@@ -12,11 +12,13 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::conversation::{Kind, Start};
+use super::speech::{Action, Beat, Said, Speech};
 use super::timers::{Due, Timers};
 use super::upgrade::Endpoint;
-use super::wire::{Event, Wire};
+use super::wire::{Event, PING, Wire};
 use super::work::{Done, Work};
-use super::{Action, Api, Close, Kind, MESSAGE_BYTES_MAX, Protocol, Start, Subscriptions, frame};
+use super::{Api, Close, MESSAGE_BYTES_MAX, Subscriptions, Waits, frame};
 use crate::auth::{Authenticator, Viewer};
 use crate::error::{Code, Error};
 use crate::hub::{Frame, Notice, Outbox};
@@ -47,7 +49,12 @@ enum Leaving {
 #[derive(Clone, Copy, Debug)]
 enum End {
     /// The server closes it.
-    Close(Close),
+    Close {
+        /// With this.
+        close: Close,
+        /// Behind everything that waits, rather than behind what was begun.
+        everything: bool,
+    },
     /// The client closes it.
     Closed,
     /// It is gone.
@@ -55,9 +62,9 @@ enum End {
 }
 
 /// A socket and all that belongs to it.
-pub(super) struct Socket<A: Api> {
+pub(super) struct Socket<A: Api, P: Speech> {
     endpoint: Arc<Endpoint<A>>,
-    protocol: Protocol,
+    protocol: P,
     timers: Timers,
     outbox: Arc<Outbox>,
     work: Work<A>,
@@ -66,17 +73,17 @@ pub(super) struct Socket<A: Api> {
     end: Option<End>,
 }
 
-impl<A: Api> Socket<A> {
-    /// A socket that has just opened. `header_token` is the upgrade request's; `outbox` is the one that its wire writes from.
+impl<A: Api, P: Speech> Socket<A, P> {
+    /// A socket that has just opened. `outbox` is the one that its wire writes from.
     pub(super) fn new(
         endpoint: Arc<Endpoint<A>>,
-        header_token: Option<String>,
+        protocol: P,
+        waits: Arc<Waits>,
         outbox: Arc<Outbox>,
     ) -> Self {
-        let settings = &endpoint.settings;
         Self {
-            protocol: Protocol::new(settings.at_once, header_token),
-            timers: Timers::new(endpoint.waits.clone(), now()),
+            protocol,
+            timers: Timers::new(waits, now()),
             outbox,
             work: Work::new(endpoint.api.clone()),
             known: None,
@@ -94,11 +101,11 @@ impl<A: Api> Socket<A> {
         // The subscriptions first: nothing more is queued for a socket that is closing.
         self.known = None;
         match end {
-            End::Close(close) => {
-                while close == Close::STOPPING && self.outbox.has_unfinished_ping() {
+            End::Close { close, everything } => {
+                while everything && self.outbox.has_unfinished_ping() {
                     self.complete_ping();
                 }
-                wire.close(close, close == Close::STOPPING).await;
+                wire.close(close, everything).await;
             }
             End::Closed => wire.close_back().await,
             End::Lost => {}
@@ -115,7 +122,7 @@ impl<A: Api> Socket<A> {
             if let Some(end) = self.end {
                 return end;
             }
-            let reading = self.outbox.queued_bytes() < DEAF_BYTES;
+            let reading = self.protocol.listens() && self.outbox.queued_bytes() < DEAF_BYTES;
             self.timers.reading(reading);
             // Put off lazily: an alarm that goes off early costs less than one that is set for each message.
             if self.wake_at() < wake_at {
@@ -174,7 +181,10 @@ impl<A: Api> Socket<A> {
             Event::Ping => self.complete_ping(),
             Event::Closed => self.end = Some(End::Closed),
             Event::Lost => self.end = Some(End::Lost),
-            Event::Broken(close) => self.end = Some(End::Close(close)),
+            Event::Broken(close) => {
+                let everything = false;
+                self.end = Some(End::Close { close, everything });
+            }
         }
     }
 
@@ -196,13 +206,18 @@ impl<A: Api> Socket<A> {
     fn act(&mut self, action: Action) {
         match action {
             Action::Nothing => {}
-            Action::Send(text) => self.send(text),
+            Action::Send(said) => self.say(said),
             Action::Authenticate(token) => {
                 self.timers.initialised(now());
                 self.work.authenticate(token);
             }
             Action::Start(start) => self.start(start),
-            Action::Stop { id, ticket, kind } => {
+            Action::Stop {
+                id,
+                ticket,
+                kind,
+                then,
+            } => {
                 self.work.stop(ticket);
                 if kind == Kind::Stream
                     && let Some(known) = &self.known
@@ -210,6 +225,7 @@ impl<A: Api> Socket<A> {
                     known.connection.unsubscribe(&id);
                     self.settle(&id);
                 }
+                self.act(*then);
             }
             Action::Close(close) => self.close(close),
         }
@@ -247,10 +263,7 @@ impl<A: Api> Socket<A> {
                 match result {
                     Ok(response) => {
                         let answer = self.protocol.answer(&start.id, start.ticket, &response);
-                        answer
-                            .into_iter()
-                            .flatten()
-                            .for_each(|text| self.send(text));
+                        self.say(answer.unwrap_or_default());
                     }
                     Err(errors) => self.refuse(&start, &errors),
                 }
@@ -288,13 +301,14 @@ impl<A: Api> Socket<A> {
             rand::random(),
             self.endpoint.started,
         );
-        let connection = api.connect(viewer.clone(), self.outbox.clone());
+        let envelope = self.protocol.envelope();
+        let connection = api.connect(viewer.clone(), self.outbox.clone(), envelope);
         self.known = Some(Known {
             viewer,
             connection,
             _counted: counted,
         });
-        self.send(ack);
+        self.say(ack);
     }
 
     fn noticed(&mut self, notice: Notice) {
@@ -323,12 +337,19 @@ impl<A: Api> Socket<A> {
                     self.leaving = Leaving::Now;
                     self.leave_when_quiet();
                 }
-                Due::Ping => {
-                    self.protocol.ping_due();
-                    if let Some(known) = &self.known {
-                        known.connection.ping();
-                    }
-                }
+                Due::Ping => self.beat(),
+            }
+        }
+    }
+
+    fn beat(&mut self) {
+        match (self.protocol.beat(), &self.known) {
+            (Beat::Positions, Some(known)) => known.connection.ping(),
+            (Beat::Positions, None) => {}
+            (Beat::KeepAlive(text), _) => {
+                // The answer is waited for once what is behind it has left.
+                self.outbox.push_raw(Bytes::from_static(PING));
+                self.outbox.push_ping(Frame::whole(text));
             }
         }
     }
@@ -351,18 +372,22 @@ impl<A: Api> Socket<A> {
 
     fn refuse(&mut self, start: &Start, errors: &str) {
         let refusal = self.protocol.refuse(&start.id, start.ticket, errors);
-        refusal.into_iter().for_each(|text| self.send(text));
+        self.say(refusal.unwrap_or_default());
     }
 
-    fn send(&self, text: Bytes) {
-        self.outbox.push(Frame {
-            own: text,
-            shared: Bytes::new(),
-        });
+    fn say(&self, said: Said) {
+        for text in said {
+            self.outbox.push(Frame::whole(text));
+        }
     }
 
     fn close(&mut self, close: Close) {
-        self.end.get_or_insert(End::Close(close));
+        if self.end.is_none() {
+            let farewell = self.protocol.farewell(close);
+            let everything = close == Close::STOPPING || farewell.is_some();
+            self.say(farewell.into_iter().collect());
+            self.end = Some(End::Close { close, everything });
+        }
     }
 }
 

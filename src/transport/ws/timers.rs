@@ -18,6 +18,11 @@ pub struct Waits {
     pub stall: Duration,
 }
 
+impl Waits {
+    /// Between the keep-alives of the legacy subprotocol: its clients give up after 30 s without one, and one may be late.
+    pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+}
+
 impl Default for Waits {
     /// As `docs/protocol.md` gives them, each with its reason.
     fn default() -> Self {

@@ -16,6 +16,8 @@ use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::create_response_with_body;
 
+use super::legacy::{self, Legacy};
+use super::protocol::Protocol;
 use super::socket::{Socket, now};
 use super::wire::{TextFrames, Wire};
 use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
@@ -46,6 +48,8 @@ pub struct Endpoint<A: Api> {
     pub(in crate::transport) drain: Drain,
     /// The settings', shared by the sockets.
     pub(in crate::transport) waits: Arc<Waits>,
+    /// Likewise, for the sockets of the legacy subprotocol.
+    pub(super) legacy_waits: Arc<Waits>,
     /// When the server's clock for pings began.
     pub(in crate::transport) started: Instant,
 }
@@ -56,6 +60,7 @@ impl<A: Api> Endpoint<A> {
         Arc::new(Self {
             api,
             waits: Arc::new(settings.waits),
+            legacy_waits: Arc::new(Legacy::waits(&settings.waits)),
             settings,
             census: Arc::default(),
             drain,
@@ -119,9 +124,16 @@ fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     chosen: &Subprotocol,
     mut wire: Wire<S>,
 ) {
+    let (at_once, outbox) = (endpoint.settings.at_once, wire.outbox().clone());
     match chosen {
-        Subprotocol::Spoken => {
-            let mut socket = Socket::new(endpoint, token, wire.outbox().clone());
+        Subprotocol::Modern => {
+            let (protocol, waits) = (Protocol::new(at_once, token), endpoint.waits.clone());
+            let mut socket = Socket::new(endpoint, protocol, waits, outbox);
+            drain.spawn(async move { socket.serve(&mut wire).await });
+        }
+        Subprotocol::Legacy { .. } => {
+            let (protocol, waits) = (Legacy::new(at_once, token), endpoint.legacy_waits.clone());
+            let mut socket = Socket::new(endpoint, protocol, waits, outbox);
             drain.spawn(async move { socket.serve(&mut wire).await });
         }
         Subprotocol::Foreign(_) => {
@@ -152,23 +164,27 @@ fn refused(error: &Error) -> Response {
 
 #[derive(Debug, PartialEq)]
 enum Subprotocol {
-    /// The client offered ours.
-    Spoken,
-    /// The client offered others (the first of them), or none. Browsers drop a socket whose server chose none of what
-    /// they offered, and never show its close code: so one is chosen, and refused.
+    /// graphql-transport-ws.
+    Modern,
+    /// graphql-ws; `named` where the client has offered it rather than nothing at all.
+    Legacy { named: bool },
+    /// The client offered others (the first of them). Browsers drop a socket whose server chose none of what they offered,
+    /// and never show its close code: so one is chosen, and refused.
     Foreign(Option<HeaderValue>),
 }
 
 impl Subprotocol {
     fn name(&self) -> Option<HeaderValue> {
         match self {
-            Self::Spoken => Some(HeaderValue::from_static(SUBPROTOCOL)),
+            Self::Modern => Some(HeaderValue::from_static(SUBPROTOCOL)),
+            Self::Legacy { named } => named.then(|| HeaderValue::from_static(legacy::SUBPROTOCOL)),
             Self::Foreign(first) => first.clone(),
         }
     }
 }
 
-/// Ours, wherever it stands among the offers and over however many header lines they are spread.
+/// The modern one, then the legacy one, wherever they stand among the offers and over however many header lines these are
+/// spread. ferry offers nothing and speaks the legacy one.
 fn choose(headers: &HeaderMap) -> Subprotocol {
     let offers = || {
         headers
@@ -178,14 +194,17 @@ fn choose(headers: &HeaderMap) -> Subprotocol {
             .map(<[u8]>::trim_ascii)
             .filter(|offer| !offer.is_empty())
     };
-    if offers().any(|offer| offer == SUBPROTOCOL.as_bytes()) {
-        return Subprotocol::Spoken;
+    let offered = |name: &str| offers().any(|offer| offer == name.as_bytes());
+    if offered(SUBPROTOCOL) {
+        return Subprotocol::Modern;
     }
-    Subprotocol::Foreign(
-        offers()
-            .next()
-            .and_then(|offer| HeaderValue::from_bytes(offer).ok()),
-    )
+    if offered(legacy::SUBPROTOCOL) {
+        return Subprotocol::Legacy { named: true };
+    }
+    match offers().next() {
+        None => Subprotocol::Legacy { named: false },
+        Some(first) => Subprotocol::Foreign(HeaderValue::from_bytes(first).ok()),
+    }
 }
 
 /// What says something else is none: it may be meant for a proxy on the way, and the payload may hold the token.
@@ -206,29 +225,51 @@ mod tests {
     }
 
     #[test]
-    fn ours_is_chosen_wherever_it_stands() {
+    fn the_modern_one_is_chosen_wherever_it_stands() {
         for lines in [
             &["graphql-transport-ws"][..],
             &["graphql-ws, graphql-transport-ws"],
             &["graphql-transport-ws,graphql-ws"],
             &["graphql-ws", "graphql-transport-ws"],
+            &["soap, graphql-ws", "graphql-transport-ws"],
         ] {
-            assert_eq!(choose(&headers(lines)), Subprotocol::Spoken, "{lines:?}");
+            assert_eq!(choose(&headers(lines)), Subprotocol::Modern, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_legacy_one_is_chosen_where_it_is_offered_without_the_modern_one() {
+        for lines in [
+            &["graphql-ws"][..],
+            &["soap , graphql-ws"],
+            &["soap", "graphql-ws"],
+        ] {
+            let chosen = choose(&headers(lines));
+            assert_eq!(chosen, Subprotocol::Legacy { named: true }, "{lines:?}");
+            assert_eq!(chosen.name().unwrap(), "graphql-ws");
+        }
+    }
+
+    #[test]
+    fn the_legacy_one_is_spoken_and_not_named_where_nothing_is_offered() {
+        for lines in [&[][..], &[""], &[" , "]] {
+            let chosen = choose(&headers(lines));
+            assert_eq!(chosen, Subprotocol::Legacy { named: false }, "{lines:?}");
+            assert_eq!(chosen.name(), None);
         }
     }
 
     #[test]
     fn what_is_not_ours_is_foreign() {
-        let first = |lines| match choose(&headers(lines)) {
-            Subprotocol::Foreign(first) => first,
-            Subprotocol::Spoken => panic!("{lines:?}"),
-        };
-        assert_eq!(first(&["graphql-ws"]).unwrap(), "graphql-ws");
-        assert_eq!(first(&[" , soap ,graphql-ws"]).unwrap(), "soap");
-        assert_eq!(
-            first(&["Graphql-Transport-Ws"]).unwrap(),
-            "Graphql-Transport-Ws"
-        );
-        assert_eq!(first(&[]), None);
+        for (offer, first) in [
+            ("soap", "soap"),
+            (" , soap ,graphql", "soap"),
+            ("Graphql-Transport-Ws", "Graphql-Transport-Ws"),
+            ("GRAPHQL-WS", "GRAPHQL-WS"),
+        ] {
+            let first = HeaderValue::from_static(first);
+            let chosen = choose(&headers(&[offer]));
+            assert_eq!(chosen, Subprotocol::Foreign(Some(first)));
+        }
     }
 }

@@ -234,6 +234,9 @@ const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PONG: u8 = 0xA;
 
+/// A ping of the wire, without a payload. RFC 6455, section 5.5.2.
+pub(super) const PING: &[u8] = &[0x89, 0];
+
 /// Each message in a text frame of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextFrames;

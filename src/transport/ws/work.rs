@@ -13,7 +13,8 @@ use futures_util::future::{AbortHandle, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
-use super::{Api, Start, Ticket, frame};
+use super::conversation::{Start, Ticket};
+use super::{Api, frame};
 use crate::auth::Viewer;
 use crate::document::Prepared;
 use crate::error::Error;

@@ -147,10 +147,10 @@ impl Envelope for Terse {
         format!("!{id}").into()
     }
 
-    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Bytes {
+    fn ping(&self, positions: &[(Arc<str>, Cursor)]) -> Option<Bytes> {
         let positions = positions
             .iter()
             .map(|(id, cursor)| format!("{id}={cursor},"));
-        format!("*{}", positions.collect::<String>()).into()
+        Some(format!("*{}", positions.collect::<String>()).into())
     }
 }

@@ -25,7 +25,10 @@ use crate::hub::Outbox;
 use crate::transport::drain::Drain;
 use crate::transport::http::Origins;
 use crate::transport::listener::Listener;
+use crate::transport::ws::legacy::Legacy;
+use crate::transport::ws::protocol::Protocol;
 use crate::transport::ws::socket::Socket;
+use crate::transport::ws::speech::Speech;
 use crate::transport::ws::wire::{TextFrames, Wire};
 use crate::transport::ws::{AtOnce, Endpoint, INIT_BYTES_MAX, SUBPROTOCOL, Settings, Waits};
 
@@ -62,9 +65,27 @@ impl World {
 
     /// A socket over a pipe that holds so many bytes.
     pub(super) async fn pipe(&self, bytes: usize) -> Client<DuplexStream> {
+        let protocol = Protocol::new(self.endpoint.settings.at_once, None);
+        self.pipe_with(bytes, protocol, &self.endpoint.waits).await
+    }
+
+    /// One that speaks the legacy subprotocol.
+    pub(super) async fn legacy_pipe(&self, bytes: usize) -> Client<DuplexStream> {
+        let protocol = Legacy::new(self.endpoint.settings.at_once, None);
+        let waits = &self.endpoint.legacy_waits;
+        self.pipe_with(bytes, protocol, waits).await
+    }
+
+    async fn pipe_with(
+        &self,
+        bytes: usize,
+        protocol: impl Speech,
+        waits: &Arc<Waits>,
+    ) -> Client<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
         let outbox = Arc::new(Outbox::framed(Outbox::BUDGET_BYTES, &TextFrames));
-        let mut socket = Socket::new(self.endpoint.clone(), None, outbox.clone());
+        let endpoint = self.endpoint.clone();
+        let mut socket = Socket::new(endpoint, protocol, waits.clone(), outbox.clone());
         let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
         self.drain
             .spawn(async move { socket.serve(&mut wire).await });

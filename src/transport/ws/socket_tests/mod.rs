@@ -2,6 +2,7 @@
 //! time decides.
 
 mod client;
+mod legacy;
 mod order;
 mod raw;
 mod rfc6455;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::client::World;
 use crate::hub::Outbox;
 use crate::transport::ws::INIT_BYTES_MAX;
+use crate::transport::ws::protocol::Protocol;
 use crate::transport::ws::socket::Socket;
 use crate::transport::ws::wire::{TextFrames, Wire};
 
@@ -14,7 +15,10 @@ use crate::transport::ws::wire::{TextFrames, Wire};
 async fn a_sockets_task_takes_1280_bytes_at_most() {
     let world = World::new();
     let outbox = Arc::new(Outbox::framed(Outbox::BUDGET_BYTES, &TextFrames));
-    let mut socket = Socket::new(world.endpoint.clone(), None, outbox.clone());
+    let endpoint = world.endpoint.clone();
+    let protocol = Protocol::new(endpoint.settings.at_once, None);
+    let waits = endpoint.waits.clone();
+    let mut socket = Socket::new(endpoint, protocol, waits, outbox.clone());
     let (_near, far) = tokio::io::duplex(64);
     let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
     let task = async move { socket.serve(&mut wire).await };

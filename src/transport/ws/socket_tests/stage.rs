@@ -14,7 +14,7 @@ use crate::document::Prepared;
 use crate::error::Error;
 use crate::hub::{Envelope, Frame, Notice, Outbox};
 use crate::model::{Cursor, Timestamp, User, UserId};
-use crate::transport::ws::{Api, Subscriptions, TransportWs, frame};
+use crate::transport::ws::{Api, Subscriptions, frame};
 
 pub(super) const HEAD: &str = "00000000010000000007";
 
@@ -36,6 +36,7 @@ pub(super) struct Stage {
 /// What a connection has been told.
 pub(super) struct Line {
     pub(super) outbox: Arc<Outbox>,
+    envelope: Arc<dyn Envelope>,
     pub(super) subscribed: Mutex<HashMap<Arc<str>, Option<Cursor>>>,
     notices: Mutex<Vec<Notice>>,
     noticed: Notify,
@@ -181,9 +182,10 @@ impl Api for Stage {
         }
     }
 
-    fn connect(&self, _: Arc<Viewer>, outbox: Arc<Outbox>) -> LineEnd {
+    fn connect(&self, _: Arc<Viewer>, outbox: Arc<Outbox>, envelope: Arc<dyn Envelope>) -> LineEnd {
         let line = Arc::new(Line {
             outbox,
+            envelope,
             subscribed: Mutex::default(),
             notices: Mutex::default(),
             noticed: Notify::new(),
@@ -224,7 +226,7 @@ impl Line {
     /// Delivers a payload.
     pub(super) fn deliver(&self, id: &str, payload: &Json) -> bool {
         self.outbox.push(Frame {
-            own: TransportWs.next_prefix(id),
+            own: self.envelope.next_prefix(id),
             shared: format!("{payload}}}").into(),
         })
     }
@@ -232,8 +234,11 @@ impl Line {
     /// Ends a stream, as the hub does.
     pub(super) fn end(&self, id: &str) {
         self.subscribed.lock().unwrap().remove(id);
-        let error = TransportWs.error(id, &frame::errors(&Error::Internal));
+        let error = self.envelope.error(id, &frame::errors(&Error::Internal));
         self.outbox.push(Frame::whole(error));
+        if let Some(end) = self.envelope.end(id) {
+            self.outbox.push(Frame::whole(end));
+        }
         self.tell(Notice::Ended(id.into()));
     }
 
@@ -257,8 +262,9 @@ impl Subscriptions for LineEnd {
     }
 
     fn ping(&self) {
-        let ping = TransportWs.ping(&[]).unwrap();
-        self.0.outbox.push_ping(Frame::whole(ping));
+        if let Some(ping) = self.0.envelope.ping(&[]) {
+            self.0.outbox.push_ping(Frame::whole(ping));
+        }
     }
 
     async fn notice(&self) -> Notice {
