@@ -33,13 +33,15 @@ export class Server {
   #killed
   #dir = mkdtempSync(join(tmpdir(), 'tidings-clients-'))
   #log = ''
+  #settings
   port = 0
   /** Settles when the newest start is serving. */
   ready
 
-  /** Starts one, and removes it and its folder when the test ends. */
-  static async start(t) {
+  /** Starts one, with these settings, and removes it and its folder when the test ends. */
+  static async start(t, settings = {}) {
     const server = new Server()
+    server.#settings = settings
     process.on('exit', () => server.#remove())
     t?.after(() => server.#remove())
     await server.start()
@@ -122,6 +124,7 @@ export class Server {
       TIDINGS_MUTATIONS_PER_SECOND: '0',
       TIDINGS_CONNECTIONS_PER_USER: '0',
       TIDINGS_CONNECTIONS_PER_IP: '0',
+      ...this.#settings,
     }
   }
 

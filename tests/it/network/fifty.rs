@@ -86,10 +86,8 @@ fn scope(n: usize, rooms: &[Uuid], quiet: &[Uuid], rng: &mut StdRng) -> Scope {
 /// Cuts at random bytes: some within the handshake and the first words of either side, most later.
 fn weather(mut rng: StdRng) -> impl FnMut() -> Link + Send + 'static {
     move || {
-        let down_bytes = match rng.random_range(0..4) {
-            0 => rng.random_range(1..3_000),
-            _ => rng.random_range(1..60_000),
-        };
+        // To have all fifty live takes up to 150 kB.
+        let down_bytes = 10_f64.powf(rng.random_range(2.0..5.3)) as usize;
         let up_bytes = match rng.random_range(0..5) {
             0 => rng.random_range(1..20_000),
             _ => usize::MAX,

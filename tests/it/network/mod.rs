@@ -42,7 +42,7 @@ impl Running {
     }
 
     async fn word(&mut self) -> Word {
-        let word = timeout(DEADLINE, self.words.recv()).await;
+        let word = timeout(4 * DEADLINE, self.words.recv()).await;
         word.expect("it says something in time").expect("it runs")
     }
 
