@@ -2,7 +2,7 @@
 //!
 //! Clients branch on [`Error::code`], never on the text. What went wrong inside stays in the log.
 
-use crate::model::{Data, MessageBody, Resync, RoomName, UserId};
+use crate::model::{Data, Emoji, MessageBody, Reaction, Resync, RoomName, UserId};
 
 /// The codes in an error's `extensions.code`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -133,6 +133,18 @@ pub enum Error {
         RoomName::MAX_CHARS
     )]
     BadRoomName,
+    /// Not one emoji.
+    #[error(
+        "emoji is not one emoji: exactly one, of at most {} bytes",
+        Emoji::MAX_BYTES
+    )]
+    BadEmoji,
+    /// There are as many different emoji under the message as there may be.
+    #[error(
+        "there are {} different emoji under the message, which is the limit",
+        Reaction::EMOJI_MAX
+    )]
+    TooManyEmoji,
     /// More than a page may hold, or less than nothing.
     #[error("{field} is {asked}; it is 0 to {limit}")]
     BadPageSize {
@@ -216,6 +228,8 @@ impl Error {
             | Self::BodyBlank
             | Self::DataTooLong { .. }
             | Self::BadRoomName
+            | Self::BadEmoji
+            | Self::TooManyEmoji
             | Self::BadPageSize { .. }
             | Self::BadInput { .. } => Code::BadUserInput,
             Self::Conflict { .. } => Code::Conflict,
@@ -239,6 +253,7 @@ impl Error {
             Self::BodyTooLong { .. } | Self::BodyBlank => Some("body"),
             Self::DataTooLong { .. } => Some("data"),
             Self::BadRoomName => Some("name"),
+            Self::BadEmoji | Self::TooManyEmoji => Some("emoji"),
             _ => None,
         }
     }
@@ -250,6 +265,8 @@ impl Error {
             Self::BodyTooLong { .. } => Some(MessageBody::MAX_BYTES),
             Self::DataTooLong { .. } => Some(Data::MAX_BYTES),
             Self::BadRoomName => Some(RoomName::MAX_CHARS),
+            Self::BadEmoji => Some(Emoji::MAX_BYTES),
+            Self::TooManyEmoji => Some(Reaction::EMOJI_MAX),
             Self::BadPageSize { limit, .. } => Some(*limit),
             _ => None,
         }

@@ -11,7 +11,8 @@ use crate::auth::Viewer;
 use crate::error::Error;
 use crate::log::Writer;
 use crate::model::{
-    Cursor, Fingerprint, Member, MemberId, Message, MessageId, Role, Room, RoomId, User, UserId,
+    Cursor, Emoji, Fingerprint, Member, MemberId, Message, MessageId, Role, Room, RoomId, User,
+    UserId,
 };
 
 /// The commands. Cheap to clone. Each hands its command to the writer on first poll, before anything is awaited, so
@@ -145,6 +146,29 @@ impl Chat {
         up_to: Cursor,
     ) -> Result<Arc<Room>, Error> {
         room(self.submit(by, Act::MarkRead { room: id, up_to }).await)
+    }
+
+    /// `addReaction`.
+    pub async fn add_reaction(
+        &self,
+        by: &Viewer,
+        message: MessageId,
+        emoji: Emoji,
+    ) -> Result<Arc<Message>, Error> {
+        self::message(self.submit(by, Act::AddReaction { message, emoji }).await)
+    }
+
+    /// `removeReaction`.
+    pub async fn remove_reaction(
+        &self,
+        by: &Viewer,
+        message: MessageId,
+        emoji: Emoji,
+    ) -> Result<Arc<Message>, Error> {
+        self::message(
+            self.submit(by, Act::RemoveReaction { message, emoji })
+                .await,
+        )
     }
 
     async fn submit(&self, by: &Viewer, act: Act) -> Result<Answer, Error> {

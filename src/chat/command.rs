@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom, members, messages, reads, rooms, users,
+    CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom, members, messages, reactions, reads,
+    rooms, users,
 };
 use crate::error::Error;
 use crate::log::{self, Batch};
 use crate::model::{
-    Cursor, Fingerprint, Member, Message, MessageId, Role, Room, RoomId, User, UserId,
+    Cursor, Emoji, Fingerprint, Member, Message, MessageId, ReactionKey, Role, Room, RoomId, User,
+    UserId,
 };
 use crate::store::Needs;
 
@@ -57,6 +59,14 @@ pub enum Act {
         room: RoomId,
         up_to: Cursor,
     },
+    AddReaction {
+        message: MessageId,
+        emoji: Emoji,
+    },
+    RemoveReaction {
+        message: MessageId,
+        emoji: Emoji,
+    },
 }
 
 /// What a command comes to.
@@ -104,8 +114,15 @@ impl log::Command for Command {
                 room(needs, input.room, by);
             }
             Act::EditMessage(EditMessage { message, .. }) | Act::DeleteMessage(message) => {
-                needs.messages.insert(*message);
-                needs.viewers_of_messages.insert((*message, by.clone()));
+                seen_message(needs, *message, by);
+            }
+            Act::AddReaction { message, emoji } | Act::RemoveReaction { message, emoji } => {
+                seen_message(needs, *message, by);
+                needs.reactions.insert(ReactionKey {
+                    message: *message,
+                    emoji: emoji.clone(),
+                    user: by.clone(),
+                });
             }
         }
     }
@@ -129,11 +146,18 @@ impl log::Command for Command {
             Act::EditMessage(input) => messages::edit(batch, &by, input),
             Act::DeleteMessage(id) => messages::delete(batch, &by, id),
             Act::MarkRead { room, up_to } => reads::mark(batch, &by, room, up_to),
+            Act::AddReaction { message, emoji } => reactions::add(batch, &by, message, emoji),
+            Act::RemoveReaction { message, emoji } => reactions::remove(batch, &by, message, emoji),
         }?;
         // Only now: a command that is refused leaves no trace, not even a profile.
         users::note(by, batch);
         Ok(answer)
     }
+}
+
+fn seen_message(needs: &mut Needs, id: MessageId, viewer: &UserId) {
+    needs.messages.insert(id);
+    needs.viewers_of_messages.insert((id, viewer.clone()));
 }
 
 fn room(needs: &mut Needs, id: RoomId, user: &UserId) {

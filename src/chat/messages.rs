@@ -53,6 +53,7 @@ pub(super) fn send(
         reply_to,
         cursor: batch.next(),
         fingerprint,
+        reactions: Arc::default(),
     });
     let room = Arc::new(Room {
         last_activity_at: batch.now(),
@@ -140,14 +141,16 @@ fn role_to_send_with(member: Option<&Member>) -> Result<Option<Role>, Error> {
 }
 
 /// A message that the viewer may read.
-struct Seen {
-    message: Arc<Message>,
-    room: Arc<Room>,
+pub(super) struct Seen {
+    /// As it is by now.
+    pub(super) message: Arc<Message>,
+    /// Where it is.
+    pub(super) room: Arc<Room>,
     /// The viewer's membership, if it is in the room.
-    member: Option<Arc<Member>>,
+    pub(super) member: Option<Arc<Member>>,
 }
 
-fn seen(batch: &Batch, id: MessageId, viewer: &UserId) -> Result<Seen, Error> {
+pub(super) fn seen(batch: &Batch, id: MessageId, viewer: &UserId) -> Result<Seen, Error> {
     let absent = Error::NotFound { what: "message" };
     let message = batch.message(id).ok_or(absent.clone())?;
     let (room, member) = rooms::readable(batch, message.room, viewer).map_err(|_| absent)?;

@@ -7,6 +7,7 @@ mod api;
 mod command;
 mod members;
 mod messages;
+mod reactions;
 mod reads;
 mod rooms;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The rules, command by command, over facts in memory.
 
+mod reactions;
+
 use std::sync::Arc;
 
 use super::*;

@@ -26,6 +26,8 @@ pub struct Limits {
     pub page: u64,
     /// The most that a page holds; more is the field's own to refuse.
     pub page_max: u64,
+    /// How many users of a reaction are given without `first`.
+    pub users_page: u64,
     /// The page size of `changes` without `first`.
     pub changes_page: u64,
     /// The most that `changes` gives.
@@ -52,6 +54,7 @@ impl Default for Limits {
             nodes: 10_000,
             page: 50,
             page_max: 100,
+            users_page: 20,
             changes_page: 200,
             changes_page_max: 500,
             cached: 1_000,

@@ -101,6 +101,8 @@ impl<'a> Nodes<'a> {
     fn page(&self, field: &Field, name: &str) -> u64 {
         let (unless_said, most) = match name {
             "changes" => (self.limits.changes_page, self.limits.changes_page_max),
+            // Of a reaction. A message's reactions themselves count as part of it: there are 20 at most.
+            "users" => (self.limits.users_page, self.limits.page_max),
             _ => (self.limits.page, self.limits.page_max),
         };
         let asked = ["first", "last"].map(|argument| self.size(field, argument));

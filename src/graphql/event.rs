@@ -29,6 +29,8 @@ pub enum Event {
     MessageSent(MessageSent),
     MessageEdited(MessageEdited),
     MessageDeleted(MessageDeleted),
+    ReactionAdded(ReactionAdded),
+    ReactionRemoved(ReactionRemoved),
     RoomCreated(RoomCreated),
     RoomUpdated(RoomUpdated),
     MemberJoined(MemberJoined),
@@ -52,6 +54,8 @@ pub(super) enum RoomEvent {
     MessageSent(MessageSent),
     MessageEdited(MessageEdited),
     MessageDeleted(MessageDeleted),
+    ReactionAdded(ReactionAdded),
+    ReactionRemoved(ReactionRemoved),
     RoomCreated(RoomCreated),
     RoomUpdated(RoomUpdated),
     MemberJoined(MemberJoined),
@@ -87,6 +91,10 @@ impl Event {
             What::MessageSent(about) => Self::MessageSent(MessageSent { event, about }),
             What::MessageEdited(about) => Self::MessageEdited(MessageEdited { event, about }),
             What::MessageDeleted(about) => Self::MessageDeleted(MessageDeleted { event, about }),
+            What::ReactionAdded(about, _) => Self::ReactionAdded(ReactionAdded { event, about }),
+            What::ReactionRemoved(about, _) => {
+                Self::ReactionRemoved(ReactionRemoved { event, about })
+            }
             What::RoomCreated { .. } => Self::RoomCreated(RoomCreated { event, about: () }),
             What::RoomUpdated { .. } => Self::RoomUpdated(RoomUpdated { event, about: () }),
             // Whoever could see the room loses it here.
@@ -172,6 +180,32 @@ room_events! {
         /// What is left of the message.
         async fn message(&self) -> Message {
             Message::new(self.about.clone(), Some(self.event.room.clone()))
+        }
+    }
+
+    /// The `actor` reacted.
+    ReactionAdded about Arc<model::Message> {
+        /// The message with the reaction.
+        async fn message(&self) -> Message {
+            Message::new(self.about.clone(), Some(self.event.room.clone()))
+        }
+
+        /// With what.
+        async fn emoji(&self) -> &str {
+            self.event.emoji().map_or("", model::Emoji::as_str)
+        }
+    }
+
+    /// The `actor` took a reaction back.
+    ReactionRemoved about Arc<model::Message> {
+        /// The message without the reaction.
+        async fn message(&self) -> Message {
+            Message::new(self.about.clone(), Some(self.event.room.clone()))
+        }
+
+        /// Which one.
+        async fn emoji(&self) -> &str {
+            self.event.emoji().map_or("", model::Emoji::as_str)
         }
     }
 

@@ -6,7 +6,7 @@ use super::room::{RoomRole, RoomVisibility};
 use super::scalars::{Cursor, Json};
 use crate::chat::{CreateRoom, EditMessage, SendMessage, UpdateRoom};
 use crate::error::Error;
-use crate::model::{MessageBody, MessageId, RoomId, RoomName, UserId, Visibility};
+use crate::model::{Emoji, MessageBody, MessageId, RoomId, RoomName, UserId, Visibility};
 
 /// A room to be made.
 #[derive(InputObject)]
@@ -181,4 +181,36 @@ pub(super) struct MarkReadInput {
     pub(super) room_id: ID,
     /// The cursor of the newest message read.
     pub(super) up_to: Cursor,
+}
+
+/// A reaction of the viewer's own.
+#[derive(InputObject)]
+pub(super) struct AddReactionInput {
+    /// Under which message.
+    message_id: ID,
+    /// One grapheme.
+    emoji: String,
+}
+
+/// A reaction of the viewer's own.
+#[derive(InputObject)]
+pub(super) struct RemoveReactionInput {
+    /// Under which message.
+    message_id: ID,
+    /// Which one.
+    emoji: String,
+}
+
+impl AddReactionInput {
+    pub(super) fn parsed(self) -> Result<(MessageId, Emoji), Error> {
+        let id = MessageId::parse("messageId", &self.message_id)?;
+        Ok((id, Emoji::parse(&self.emoji)?))
+    }
+}
+
+impl RemoveReactionInput {
+    pub(super) fn parsed(self) -> Result<(MessageId, Emoji), Error> {
+        let id = MessageId::parse("messageId", &self.message_id)?;
+        Ok((id, Emoji::parse(&self.emoji)?))
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! They live in the request's data. Where there are none - a payload rendered for many - a read stands alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -11,12 +11,16 @@ use async_graphql::Context;
 use super::asking::{store, viewer};
 use super::gather::Gather;
 use crate::error::Error;
-use crate::model::{Member, MemberId, Message, MessageId, Room, RoomId, Seq, Visibility};
+use crate::model::{
+    Emoji, Member, MemberId, Message, MessageId, Room, RoomId, Seq, User, Visibility,
+};
 use crate::store::{MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView, StoreError};
 
 type Messages = Arc<Page<Arc<Message>>>;
 type Members = Arc<Page<Arc<Member>>>;
 type Rooms = Arc<Page<Arc<Room>>>;
+type Users = Arc<[Arc<User>]>;
+type Emojis = Arc<HashSet<Emoji>>;
 
 /// A request's loaders.
 #[derive(Default)]
@@ -26,8 +30,11 @@ pub struct Loaders {
     member_pages: Gather<(RoomId, PageArgs<MemberKey>), Members>,
     room_pages: Gather<(RoomList, PageArgs<RoomKey>), Rooms>,
     members: Gather<MemberId, Arc<Member>>,
-    /// As the request's viewer stands to them: the only ones that depend on who asks.
+    /// The first so many to react with an emoji under a message.
+    reactors: Gather<((MessageId, Emoji), usize), Users>,
+    /// As the request's viewer stands to them. These and the next are the only ones that depend on who asks.
     views: Gather<RoomId, RoomView>,
+    reacted: Gather<MessageId, Emojis>,
 }
 
 fn loaders<'a>(ctx: &Context<'a>, alone: &'a Loaders) -> &'a Loaders {
@@ -138,6 +145,47 @@ pub(super) async fn rooms(
     };
     let page = loaders(ctx, &alone).room_pages.load((list, args), read);
     page.await?.ok_or(Error::Internal)
+}
+
+/// The first to react with an emoji under a message.
+pub(super) async fn reactors(
+    ctx: &Context<'_>,
+    under: (MessageId, Emoji),
+    first: usize,
+) -> Result<Users, Error> {
+    let store = store(ctx)?;
+    let alone = Loaders::default();
+    let read = |keys: Vec<((MessageId, Emoji), usize)>| async move {
+        let mut by_size: HashMap<usize, Vec<_>> = HashMap::new();
+        for (under, first) in keys {
+            by_size.entry(first).or_default().push(under);
+        }
+        let mut found = HashMap::new();
+        for (first, under) in by_size {
+            let lists = store.reactors(&under, first).await?;
+            let keys = under.into_iter().map(|under| (under, first));
+            found.extend(keys.zip(lists.into_iter().map(Users::from)));
+        }
+        Ok::<_, StoreError>(found)
+    };
+    let users = loaders(ctx, &alone).reactors.load((under, first), read);
+    users.await?.ok_or(Error::Internal)
+}
+
+/// What the viewer reacts with under a message.
+pub(super) async fn reacted(ctx: &Context<'_>, id: MessageId) -> Result<Emojis, Error> {
+    let (store, viewer) = (store(ctx)?, &viewer(ctx)?.user.id);
+    let alone = Loaders::default();
+    let read = |ids: Vec<MessageId>| async move {
+        let mut found: HashMap<_, HashSet<_>> = HashMap::new();
+        for (id, emoji) in store.reacted(viewer, &ids).await? {
+            found.entry(id).or_default().insert(emoji);
+        }
+        let found = found.into_iter().map(|(id, emoji)| (id, Arc::new(emoji)));
+        Ok(found.collect())
+    };
+    let reacted = loaders(ctx, &alone).reacted.load(id, read).await?;
+    Ok(reacted.unwrap_or_default())
 }
 
 /// The rooms of which the same piece is wanted: one statement each.

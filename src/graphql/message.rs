@@ -1,6 +1,6 @@
 //! `Message`.
 //!
-//! Its room, its author and what it replies to come along with it, so that showing one costs no read; only a reply's
+//! Its room, its author, its reactions and what it replies to come along with it, so that showing one costs no read; only a reply's
 //! own reply has to be looked up.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use async_graphql::{Context, ID, Object};
 
 use super::error::Result;
 use super::loaders;
+use super::reaction::Reaction;
 use super::room::Room;
 use super::scalars::{Cursor, DateTime, Json};
 use super::user::User;
@@ -98,5 +99,10 @@ impl Message {
     /// Where in the log the message was sent: its order in the room.
     async fn cursor(&self) -> Cursor {
         self.message.cursor.into()
+    }
+
+    /// By first use; at most 20 different emoji.
+    async fn reactions(&self) -> Vec<Reaction> {
+        Reaction::under(&self.message)
     }
 }

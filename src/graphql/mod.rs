@@ -23,6 +23,7 @@ mod page;
 mod payload;
 mod per_viewer;
 mod query;
+mod reaction;
 mod room;
 mod scalars;
 mod subscription;

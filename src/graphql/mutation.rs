@@ -8,16 +8,16 @@ use async_graphql::{Context, Object};
 use super::asking::{deps, viewer};
 use super::error::Result;
 use super::input::{
-    AddMemberInput, CreateRoomInput, DeleteMessageInput, DeleteRoomInput, EditMessageInput,
-    JoinRoomInput, LeaveRoomInput, MarkReadInput, RemoveMemberInput, SendMessageInput,
-    UpdateRoomInput,
+    AddMemberInput, AddReactionInput, CreateRoomInput, DeleteMessageInput, DeleteRoomInput,
+    EditMessageInput, JoinRoomInput, LeaveRoomInput, MarkReadInput, RemoveMemberInput,
+    RemoveReactionInput, SendMessageInput, UpdateRoomInput,
 };
 use super::member::RoomMember;
 use super::message::Message;
 use super::payload::{
-    AddMemberPayload, CreateRoomPayload, DeleteMessagePayload, DeleteRoomPayload,
-    EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, MarkReadPayload, RemoveMemberPayload,
-    SendMessagePayload, UpdateRoomPayload,
+    AddMemberPayload, AddReactionPayload, CreateRoomPayload, DeleteMessagePayload,
+    DeleteRoomPayload, EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, MarkReadPayload,
+    RemoveMemberPayload, RemoveReactionPayload, SendMessagePayload, UpdateRoomPayload,
 };
 use super::room::Room;
 use crate::auth::Viewer;
@@ -171,6 +171,30 @@ impl Mutation {
         let up_to = input.up_to.parsed("upTo")?;
         let room = Room::new(chat.mark_read(by, id, up_to).await?);
         Ok(Some(MarkReadPayload { room }))
+    }
+
+    /// Saying it twice is no error.
+    async fn add_reaction(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The reaction.")] input: AddReactionInput,
+    ) -> Result<Option<AddReactionPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let (message, emoji) = input.parsed()?;
+        let message = Message::new(chat.add_reaction(by, message, emoji).await?, None);
+        Ok(Some(AddReactionPayload { message }))
+    }
+
+    /// Saying it twice is no error.
+    async fn remove_reaction(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The reaction.")] input: RemoveReactionInput,
+    ) -> Result<Option<RemoveReactionPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let (message, emoji) = input.parsed()?;
+        let message = Message::new(chat.remove_reaction(by, message, emoji).await?, None);
+        Ok(Some(RemoveReactionPayload { message }))
     }
 }
 

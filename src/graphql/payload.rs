@@ -88,3 +88,17 @@ pub(super) struct MarkReadPayload {
     /// The room.
     pub(super) room: Room,
 }
+
+/// The message with the reaction.
+#[derive(SimpleObject)]
+pub(super) struct AddReactionPayload {
+    /// The message.
+    pub(super) message: Message,
+}
+
+/// The message without the reaction.
+#[derive(SimpleObject)]
+pub(super) struct RemoveReactionPayload {
+    /// The message.
+    pub(super) message: Message,
+}

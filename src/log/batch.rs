@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::model::{
-    Cursor, Epoch, Event, Member, MemberId, Message, MessageId, ReadAdvanced, Room, RoomId, Seq,
-    Timestamp, User, UserId, What,
+    Cursor, Emoji, Epoch, Event, Member, MemberId, Message, MessageId, ReactionKey, ReadAdvanced,
+    Room, RoomId, Seq, Timestamp, User, UserId, What,
 };
 use crate::store::{Changes, Facts};
 
@@ -25,6 +25,8 @@ pub struct Batch {
     reads: Touched<(RoomId, UserId)>,
     sent: Touched<MessageId>,
     changed: Touched<MessageId>,
+    reactors: Touched<ReactionKey>,
+    reactions: Touched<(MessageId, Emoji)>,
 }
 
 /// Keys in the order they were first touched.
@@ -63,6 +65,8 @@ impl Batch {
             reads: Touched::new(),
             sent: Touched::new(),
             changed: Touched::new(),
+            reactors: Touched::new(),
+            reactions: Touched::new(),
         }
     }
 
@@ -117,6 +121,11 @@ impl Batch {
     /// A message, deleted ones included.
     pub fn message(&self, id: MessageId) -> Option<&Arc<Message>> {
         self.facts.messages.get(&id)
+    }
+
+    /// Whether this reaction is there.
+    pub fn has_reaction(&self, key: &ReactionKey) -> bool {
+        self.facts.reactions.contains_key(key)
     }
 
     /// Adds an event at [`Batch::next`].
@@ -174,8 +183,21 @@ impl Batch {
         self.facts.messages.insert(message.id, message);
     }
 
+    /// Adds or takes away a reaction by the next event. `message`: with its reactions as they are then.
+    pub fn put_reaction(&mut self, message: Arc<Message>, key: ReactionKey, is_there: bool) {
+        self.reactors.touch(&key);
+        self.reactions.touch(&(key.message, key.emoji.clone()));
+        let place = self.next().seq;
+        if is_there {
+            self.facts.reactions.insert(key, place);
+        } else {
+            self.facts.reactions.remove(&key);
+        }
+        self.facts.messages.insert(message.id, message);
+    }
+
     /// A measure of what has changed so far: equal before and after a command that was refused.
-    pub(crate) fn extent(&self) -> [usize; 7] {
+    pub(crate) fn extent(&self) -> [usize; 9] {
         [
             self.events.len(),
             self.users.order.len(),
@@ -184,11 +206,13 @@ impl Batch {
             self.reads.order.len(),
             self.sent.order.len(),
             self.changed.order.len(),
+            self.reactors.order.len(),
+            self.reactions.order.len(),
         ]
     }
 
     /// What is to be written: each thing once, in its final state. Messages of a room that the same batch deleted are
-    /// not written at all.
+    /// not written at all, nor are reactions under a message that it deleted.
     pub(crate) fn into_changes(self) -> Changes {
         let Self {
             facts,
@@ -199,6 +223,8 @@ impl Batch {
             reads,
             sent,
             changed,
+            reactors,
+            reactions,
             ..
         } = self;
         let kept = |id: &MessageId| {
@@ -208,6 +234,17 @@ impl Batch {
                 .get(&message.room)
                 .is_some_and(|room| room.deleted);
             (!gone).then(|| message.clone())
+        };
+        let alive = |id: &MessageId| kept(id).filter(|message| message.deleted_at.is_none());
+        let reactor = |key: ReactionKey| {
+            alive(&key.message)?;
+            let place = facts.reactions.get(&key).copied();
+            Some((key, place))
+        };
+        let reaction = |(id, emoji): (MessageId, Emoji)| {
+            let message = alive(&id)?;
+            let now = message.reactions.iter().find(|it| it.emoji == emoji);
+            Some((id, emoji, now.cloned()))
         };
         Changes {
             users: users
@@ -236,6 +273,8 @@ impl Batch {
                 .collect(),
             sent: sent.order.iter().filter_map(kept).collect(),
             changed: changed.order.iter().filter_map(kept).collect(),
+            reactors: reactors.order.into_iter().filter_map(reactor).collect(),
+            reactions: reactions.order.into_iter().filter_map(reaction).collect(),
             events,
             prune_to: None,
         }

@@ -129,17 +129,7 @@ impl Gone {
     /// The event without what is gone, if it shows any of it.
     fn taken_from(&self, event: &Event) -> Option<Event> {
         let message = event.message()?;
-        let blanked = self.message(message)?;
-        let what = match &event.what {
-            What::MessageSent(_) => What::MessageSent(blanked),
-            What::MessageEdited(_) => What::MessageEdited(blanked),
-            What::MessageDeleted(_) => What::MessageDeleted(blanked),
-            _ => return None,
-        };
-        Some(Event {
-            what,
-            ..event.clone()
-        })
+        Some(event.showing(self.message(message)?))
     }
 
     fn message(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
@@ -191,12 +181,14 @@ fn without_quote(message: &Message) -> Option<Reply> {
 /// Roughly what an event holds in memory: text, and some for the structs around it.
 fn weight(event: &Event) -> usize {
     const STRUCTS: usize = 640;
+    const REACTION: usize = 96;
     let text = |message: &Message| {
         message.body.as_ref().map_or(0, |body| body.as_str().len())
             + message
                 .data
                 .as_ref()
                 .map_or(0, |_| crate::model::Data::MAX_BYTES)
+            + message.reactions.len() * REACTION
     };
     let message = event.message().map_or(0, |message| {
         let quoted = message
@@ -269,6 +261,7 @@ mod tests {
                 }),
                 cursor: self.cursor(seq),
                 fingerprint: Fingerprint([0; 16]),
+                reactions: Arc::default(),
             })
         }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Cursor, Member, Message, MessageId, Room, RoomId, Timestamp, User, UserId, Visibility,
+    Cursor, Emoji, Member, Message, MessageId, Room, RoomId, Timestamp, User, UserId, Visibility,
 };
 
 /// One durable change, at its place in the log, with all that a payload about it needs.
@@ -32,6 +32,10 @@ pub enum What {
     MessageEdited(Arc<Message>),
     /// Body and data are gone.
     MessageDeleted(Arc<Message>),
+    /// The actor reacted.
+    ReactionAdded(Arc<Message>, Emoji),
+    /// The actor took a reaction back.
+    ReactionRemoved(Arc<Message>, Emoji),
     /// A room was made.
     RoomCreated {
         /// Those who came in with it, its owner among them.
@@ -61,8 +65,35 @@ impl Event {
         match &self.what {
             What::MessageSent(message)
             | What::MessageEdited(message)
-            | What::MessageDeleted(message) => Some(message),
+            | What::MessageDeleted(message)
+            | What::ReactionAdded(message, _)
+            | What::ReactionRemoved(message, _) => Some(message),
             _ => None,
+        }
+    }
+
+    /// The emoji, where it is about a reaction.
+    pub fn emoji(&self) -> Option<&Emoji> {
+        match &self.what {
+            What::ReactionAdded(_, emoji) | What::ReactionRemoved(_, emoji) => Some(emoji),
+            _ => None,
+        }
+    }
+
+    /// The same event showing another state of its message; itself where it shows none.
+    #[must_use]
+    pub fn showing(&self, message: Arc<Message>) -> Self {
+        let what = match &self.what {
+            What::MessageSent(_) => What::MessageSent(message),
+            What::MessageEdited(_) => What::MessageEdited(message),
+            What::MessageDeleted(_) => What::MessageDeleted(message),
+            What::ReactionAdded(_, emoji) => What::ReactionAdded(message, emoji.clone()),
+            What::ReactionRemoved(_, emoji) => What::ReactionRemoved(message, emoji.clone()),
+            other => other.clone(),
+        };
+        Self {
+            what,
+            ..self.clone()
         }
     }
 

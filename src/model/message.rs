@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cursor, Data, MessageBody, MessageId, RoomId, Timestamp, User};
+use super::{Cursor, Data, MessageBody, MessageId, Reaction, RoomId, Timestamp, User};
 
 /// A keyed hash of the first content sent under a message's id (body, data, reply). A retry is told from another
 /// message by it, also after the message was edited or deleted; the key keeps a deleted body from being guessed.
@@ -36,6 +36,8 @@ pub struct Message {
     pub cursor: Cursor,
     /// Of the content it was first sent with.
     pub fingerprint: Fingerprint,
+    /// By first use; none once deleted.
+    pub reactions: Arc<[Reaction]>,
 }
 
 /// A reference to another message of the same room.
@@ -48,12 +50,13 @@ pub struct Reply {
 }
 
 impl Message {
-    /// The same message with nothing left of what it said. Version and times are the caller's.
+    /// The same message with nothing left of what it said, nor of what was said to it. Version and times are the caller's.
     #[must_use]
     pub fn blanked(&self) -> Self {
         Self {
             body: None,
             data: None,
+            reactions: Arc::default(),
             ..self.clone()
         }
     }

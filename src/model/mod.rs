@@ -5,9 +5,11 @@
 
 mod access;
 mod cursor;
+mod emoji;
 mod event;
 mod id;
 mod message;
+mod reaction;
 mod room;
 mod text;
 mod time;
@@ -15,9 +17,11 @@ mod user;
 
 pub use access::{Access, Scope, Verdict};
 pub use cursor::{Cursor, CursorError, Epoch, Epochs, Resync, Seq};
+pub use emoji::Emoji;
 pub use event::{Event, What};
 pub use id::{MemberId, MessageId, NodeId, RoomId, UserId};
 pub use message::{Fingerprint, Message, Reply};
+pub use reaction::{Reaction, ReactionKey};
 pub use room::{Member, ReadAdvanced, Role, Room, Standing, Visibility};
 pub use text::{Data, MessageBody, RoomName};
 pub use time::Timestamp;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::model::{
-    Access, Cursor, Epochs, Event, Member, MemberId, Message, MessageId, NodeId, ReadAdvanced,
-    Role, Room, RoomId, Scope, Seq, Timestamp, User, UserId,
+    Access, Cursor, Emoji, Epochs, Event, Member, MemberId, Message, MessageId, NodeId, Reaction,
+    ReactionKey, ReadAdvanced, Role, Room, RoomId, Scope, Seq, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -41,6 +41,8 @@ pub struct Needs {
     pub messages: HashSet<MessageId>,
     /// For a message named by a command whose room is not known yet: the user whose membership in that room matters.
     pub viewers_of_messages: HashSet<(MessageId, UserId)>,
+    /// Reactions that may be there or not.
+    pub reactions: HashSet<ReactionKey>,
     /// UUIDs that a command wants to give to something new.
     pub nodes: HashSet<NodeId>,
     /// Users.
@@ -61,6 +63,8 @@ pub struct Facts {
     pub members: HashMap<(RoomId, UserId), Arc<Member>>,
     /// Messages.
     pub messages: HashMap<MessageId, Arc<Message>>,
+    /// Those of the asked-for reactions that are there, each with the event that made it.
+    pub reactions: HashMap<ReactionKey, Seq>,
     /// Those of the asked-for UUIDs that name something already: a room (deleted or not), a message, a
     /// membership, or a user whose `sub` is that UUID.
     pub taken: HashSet<NodeId>,
@@ -85,6 +89,11 @@ pub struct Changes {
     pub sent: Vec<Arc<Message>>,
     /// Messages that were there before the batch: edited or deleted. A `None` body is wiped from the file.
     pub changed: Vec<Arc<Message>>,
+    /// Reactions that came, with the event that made them, and that went (`None`). Those under a message that the batch
+    /// deletes go by themselves.
+    pub reactors: Vec<(ReactionKey, Option<Seq>)>,
+    /// How the emoji of those stand under their messages; `None` when nobody uses it any more.
+    pub reactions: Vec<(MessageId, Emoji, Option<Reaction>)>,
     /// Forget the events up to and including this place.
     pub prune_to: Option<Seq>,
 }
@@ -100,11 +109,14 @@ impl Changes {
             reads,
             sent,
             changed,
+            reactors,
+            reactions,
             prune_to,
         } = self;
         let people = users.len() + members.len() + reads.len();
         let things = events.len() + rooms.len() + sent.len() + changed.len();
-        people + things == 0 && prune_to.is_none()
+        let reacting = reactors.len() + reactions.len();
+        people + things + reacting == 0 && prune_to.is_none()
     }
 }
 
@@ -261,6 +273,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// Messages, each with the one it replies to, in any order.
     async fn messages(&self, ids: &[MessageId]) -> Result<Vec<Arc<Message>>, StoreError>;
+
+    /// What the viewer reacts with under these messages.
+    async fn reacted(
+        &self,
+        viewer: &UserId,
+        messages: &[MessageId],
+    ) -> Result<HashSet<(MessageId, Emoji)>, StoreError>;
+
+    /// For each of these emoji under a message the first to react, at most `limit`, first to react first.
+    async fn reactors(
+        &self,
+        under: &[(MessageId, Emoji)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Arc<User>>>, StoreError>;
 
     /// Active memberships, in any order.
     async fn members(&self, ids: &[MemberId]) -> Result<Vec<Arc<Member>>, StoreError>;

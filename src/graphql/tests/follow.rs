@@ -175,6 +175,76 @@ async fn everything_that_happens_arrives_live_and_again_when_resumed() {
 }
 
 #[tokio::test]
+async fn reactions_arrive_as_they_left_the_message_and_replayed_as_it_is_now() {
+    let follow = Follow::new().await;
+    let world = &follow.world;
+    let room = world.room("ada", "PRIVATE", &["bob"]).await;
+    let id = world.send("ada", &room, "hello", None).await;
+    let document = "subscription($after: Cursor) { events(after: $after) { __typename
+        ... on ReactionAdded { emoji actor { id } message { ...m } }
+        ... on ReactionRemoved { emoji actor { id } message { ...m } } } }
+        fragment m on Message { id version reactions { id emoji count } }";
+    let start = json!({ "after": world.head().await.to_string() });
+    let live = follow.subscribe("bob", document, start.clone()).await;
+    live.until("CaughtUp").await;
+    let input = |emoji| json!({ "messageId": id, "emoji": emoji });
+    for (who, field, emoji) in [
+        ("ada", "addReaction", "👍"),
+        ("bob", "addReaction", "👍"),
+        ("bob", "addReaction", "🎉"),
+        ("ada", "removeReaction", "👍"),
+        ("bob", "removeReaction", "🎉"),
+    ] {
+        follow.change(who, field, input(emoji)).await;
+        follow.change(who, field, input(emoji)).await;
+    }
+    let shown = |event: &Value| -> Vec<(String, u64)> {
+        let reactions = event["message"]["reactions"].as_array().unwrap().iter();
+        let each = reactions.map(|it| (text(&it["emoji"]), it["count"].as_u64().unwrap()));
+        each.collect()
+    };
+    let named = |of: &[(&str, u64)]| -> Vec<(String, u64)> {
+        let each = of
+            .iter()
+            .map(|(emoji, count)| ((*emoji).to_owned(), *count));
+        each.collect()
+    };
+    let (mut actors, mut id_of_thumb) = (Vec::new(), Vec::new());
+    for (kind, emoji, expected) in [
+        ("ReactionAdded", "👍", &[("👍", 1)][..]),
+        ("ReactionAdded", "👍", &[("👍", 2)]),
+        ("ReactionAdded", "🎉", &[("👍", 2), ("🎉", 1)]),
+        ("ReactionRemoved", "👍", &[("👍", 1), ("🎉", 1)]),
+        ("ReactionRemoved", "🎉", &[("👍", 1)]),
+    ] {
+        let event = live.event().await;
+        assert_eq!(
+            (&event["__typename"], &event["emoji"]),
+            (&json!(kind), &json!(emoji))
+        );
+        assert_eq!(shown(&event), named(expected));
+        assert_eq!(event["message"]["version"], 1);
+        actors.push(text(&event["actor"]["id"]));
+        id_of_thumb.push(text(&event["message"]["reactions"][0]["id"]));
+    }
+    assert_eq!(actors, ["ada", "bob", "bob", "ada", "bob"]);
+    id_of_thumb.dedup();
+    assert_eq!(id_of_thumb.len(), 1);
+    let query = "query($after: Cursor) { changes(after: $after) { events { __typename
+        ... on ReactionAdded { emoji message { ...m } } ... on ReactionRemoved { emoji message { ...m } } } } }
+        fragment m on Message { reactions { emoji count } }";
+    let changes = world.ask("ada", query, start).await;
+    let events = changes["changes"]["events"].as_array().unwrap();
+    assert_eq!(events.len(), 5);
+    assert!(
+        events
+            .iter()
+            .all(|event| shown(event) == named(&[("👍", 1)]))
+    );
+    follow.hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_deleted_body_is_in_no_payload_of_another_event_either() {
     let follow = Follow::new().await;
     let world = &follow.world;
@@ -340,6 +410,12 @@ async fn bad_arguments_are_refused_before_anything_is_followed() {
         ),
         (
             "subscription { events { ... on RoomEvent { room { messages { nodes { id } } } } } }",
+            json!({}),
+            "GRAPHQL_VALIDATION_FAILED",
+            Value::Null,
+        ),
+        (
+            "subscription { events { ... on ReactionAdded { message { reactions { users { id } } } } } }",
             json!({}),
             "GRAPHQL_VALIDATION_FAILED",
             Value::Null,

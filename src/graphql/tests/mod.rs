@@ -4,6 +4,7 @@ mod bad_input;
 mod changes;
 mod follow;
 mod paging;
+mod reactions;
 mod reading;
 mod schema;
 mod sharing;

@@ -192,7 +192,7 @@ async fn clients_see_what_implements_an_event() {
     let answer = answer.data.into_json().unwrap();
     assert_eq!(
         answer["__type"]["possibleTypes"].as_array().unwrap().len(),
-        8
+        10
     );
     assert_eq!(answer["sent"]["interfaces"].as_array().unwrap().len(), 2);
     assert!(answer["json"]["specifiedByURL"].is_string());

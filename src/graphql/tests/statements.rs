@@ -43,6 +43,29 @@ async fn a_page_of_messages_takes_the_same_for_5_as_for_50() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reactions_of_a_page_take_the_same_for_5_messages_as_for_50() {
+    let mut world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &["ben", "cay"]).await;
+    let query = "mutation($input: AddReactionInput!) { addReaction(input: $input) { __typename } }";
+    for n in 0..60 {
+        let id = world.send("ben", &room, &n.to_string(), None).await;
+        for (who, emoji) in [("ada", "👍"), ("ben", "👍"), ("cay", "🎉")] {
+            let input = json!({"messageId": id, "emoji": emoji});
+            world.ask(who, query, json!({ "input": input })).await;
+        }
+    }
+    let query = "query($room: ID!, $last: Int) { room(id: $room) { messages(last: $last) { nodes {
+        reactions { id emoji count viewerReacted users { id name } } } } } }";
+    let mut counts = Vec::new();
+    for last in [5, 50] {
+        counts.push(reads(&mut world, query, json!({"room": room, "last": last})).await);
+    }
+    assert_eq!(counts[0], counts[1]);
+    // The room, the page, who reacts, whether the viewer does.
+    assert_eq!(counts[1], 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_many_rooms_take_the_same_as_of_one() {
     let mut world = World::new().await;
     for n in 0..40 {
@@ -72,7 +95,7 @@ async fn what_a_mutation_gives_back_is_not_read_again() {
     let room = world.room("ada", "PRIVATE", &[]).await;
     let first = world.send("ada", &room, "first", None).await;
     let query = "mutation($input: SendMessageInput!) { sendMessage(input: $input) { duplicate
-        message { id body author { id name } replyTo { id body author { name } } room { id name memberCount
+        message { id body author { id name } reactions { id emoji count } replyTo { id body author { name } } room { id name memberCount
             lastMessage { id body } } } } }";
     let input = json!({"roomId": room, "body": "second", "replyToId": first});
     assert_eq!(reads(&mut world, query, json!({"input": input})).await, 0);

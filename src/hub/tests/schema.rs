@@ -60,6 +60,8 @@ fn kind(item: &Item) -> &'static str {
             What::MessageSent(_) => "MessageSent",
             What::MessageEdited(_) => "MessageEdited",
             What::MessageDeleted(_) => "MessageDeleted",
+            What::ReactionAdded(..) => "ReactionAdded",
+            What::ReactionRemoved(..) => "ReactionRemoved",
             What::RoomCreated { .. } => "RoomCreated",
             What::RoomUpdated { .. } => "RoomUpdated",
             What::RoomDeleted { .. } => "RoomDeleted",

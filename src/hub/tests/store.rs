@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use crate::interleave::point;
 use crate::model::{
-    Access, Epoch, Epochs, Event, Member, MemberId, Message, MessageId, Room, RoomId, Scope, Seq,
-    Timestamp, User, UserId, Visibility, What,
+    Access, Emoji, Epoch, Epochs, Event, Member, MemberId, Message, MessageId, Room, RoomId, Scope,
+    Seq, Timestamp, User, UserId, Visibility, What,
 };
 use crate::store::{
     Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, Replayed, RoomKey,
@@ -204,16 +204,7 @@ impl MemoryStore {
         if !gone {
             return event.clone();
         }
-        let blank = Arc::new(message.blanked());
-        let what = match &event.what {
-            What::MessageSent(_) => What::MessageSent(blank),
-            What::MessageEdited(_) => What::MessageEdited(blank),
-            _ => What::MessageDeleted(blank),
-        };
-        Arc::new(Event {
-            what,
-            ..(**event).clone()
-        })
+        Arc::new(event.showing(Arc::new(message.blanked())))
     }
 }
 
@@ -280,6 +271,20 @@ impl Store for MemoryStore {
         unimplemented!()
     }
     async fn messages(&self, _: &[MessageId]) -> Result<Vec<Arc<Message>>, StoreError> {
+        unimplemented!()
+    }
+    async fn reacted(
+        &self,
+        _: &UserId,
+        _: &[MessageId],
+    ) -> Result<HashSet<(MessageId, Emoji)>, StoreError> {
+        unimplemented!()
+    }
+    async fn reactors(
+        &self,
+        _: &[(MessageId, Emoji)],
+        _: usize,
+    ) -> Result<Vec<Vec<Arc<User>>>, StoreError> {
         unimplemented!()
     }
     async fn members(&self, _: &[MemberId]) -> Result<Vec<Arc<Member>>, StoreError> {

@@ -217,6 +217,7 @@ impl World {
             }),
             cursor: self.cursor(0),
             fingerprint: Fingerprint([0; 16]),
+            reactions: Arc::default(),
         });
         self.messages
             .lock()

@@ -12,6 +12,7 @@ pub(crate) mod lookups;
 pub(crate) mod model;
 pub(crate) mod pages;
 pub(crate) mod pen;
+pub(crate) mod reactions;
 pub(crate) mod reads;
 pub(crate) mod replays;
 pub(crate) mod writing;
@@ -73,6 +74,13 @@ macro_rules! contract {
             marks_of_many_are_written_at_once,
             a_mark_outlives_what_befalls_the_member,
             a_batch_that_only_marks_is_committed,
+        );
+        $crate::store::contract::contract!($bench, reactions,
+            a_message_comes_with_its_reactions_by_first_use,
+            those_who_react_are_told_first_to_react_first,
+            what_a_viewer_reacts_with_is_told_for_many_messages_at_once,
+            facts_say_which_reactions_are_there,
+            reactions_go_with_their_message_and_their_room,
         );
         $crate::store::contract::contract!($bench, replays,
             events_have_no_hole_even_where_a_room_is_gone,

@@ -47,9 +47,6 @@ impl<S: Store> Pen<'_, S> {
         };
         let member = |user: &UserId| self.members[&(event.room.id, user.clone())].clone();
         let what = match &event.what {
-            What::MessageSent(it) => What::MessageSent(message(it)),
-            What::MessageEdited(it) => What::MessageEdited(message(it)),
-            What::MessageDeleted(it) => What::MessageDeleted(message(it)),
             What::RoomCreated { .. } => What::RoomCreated {
                 members: self.joined(event.cursor.seq),
             },
@@ -58,10 +55,14 @@ impl<S: Store> Pen<'_, S> {
             What::MemberLeft(it) => What::MemberLeft(member(&it.user.id)),
             other => other.clone(),
         };
-        Arc::new(Event {
+        let now = Event {
             room: self.rooms[&event.room.id].clone(),
             what,
             ..event.clone()
+        };
+        Arc::new(match event.message() {
+            Some(it) => now.showing(message(it)),
+            None => now,
         })
     }
 
@@ -85,6 +86,7 @@ impl<S: Store> Pen<'_, S> {
             reply_to: None,
             cursor: event.cursor,
             fingerprint: Fingerprint([0; 16]),
+            reactions: Arc::default(),
         })
     }
 

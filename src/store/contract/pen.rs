@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::model::{
-    Cursor, Event, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, ReadAdvanced,
-    Reply, Role, Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility, What,
+    Cursor, Emoji, Event, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, Reaction,
+    ReactionKey, ReadAdvanced, Reply, Role, Room, RoomId, RoomName, Seq, Standing, Timestamp, User,
+    UserId, Visibility, What,
 };
 use crate::store::{Changes, Needs, Store};
 
@@ -16,6 +17,7 @@ pub(crate) struct Pen<'s, S> {
     pub(crate) rooms: HashMap<RoomId, Arc<Room>>,
     pub(crate) members: HashMap<(RoomId, UserId), Arc<Member>>,
     pub(crate) messages: HashMap<MessageId, Arc<Message>>,
+    pub(crate) reactions: HashMap<ReactionKey, Seq>,
     /// As they were written.
     pub(crate) log: Vec<Arc<Event>>,
     at: i64,
@@ -26,6 +28,7 @@ pub(crate) struct Pen<'s, S> {
     reads: BTreeSet<(RoomId, UserId)>,
     sent: BTreeSet<MessageId>,
     changed: BTreeSet<MessageId>,
+    dirty_reactions: BTreeSet<ReactionKey>,
 }
 
 impl<'s, S: Store> Pen<'s, S> {
@@ -44,6 +47,7 @@ impl<'s, S: Store> Pen<'s, S> {
             rooms: facts.rooms,
             members: HashMap::new(),
             messages: HashMap::new(),
+            reactions: HashMap::new(),
             log: Vec::new(),
             at: 1_000_000,
             written: 0,
@@ -53,6 +57,7 @@ impl<'s, S: Store> Pen<'s, S> {
             reads: BTreeSet::new(),
             sent: BTreeSet::new(),
             changed: BTreeSet::new(),
+            dirty_reactions: BTreeSet::new(),
         }
     }
 
@@ -215,6 +220,7 @@ impl<'s, S: Store> Pen<'s, S> {
             reply_to: reply_to.map(|id| Reply { id, message: None }),
             cursor: self.next(),
             fingerprint: Fingerprint(rand::random()),
+            reactions: Arc::default(),
         };
         self.messages.insert(id, Arc::new(message));
         self.sent.insert(id);
@@ -237,7 +243,66 @@ impl<'s, S: Store> Pen<'s, S> {
         self.log(&author, message.room, What::MessageEdited(message.clone()));
     }
 
+    pub(crate) fn react(&mut self, user: &UserId, id: MessageId, emoji: &str) {
+        let emoji = Emoji::parse(emoji).unwrap();
+        let key = self.reaction(user, id, &emoji);
+        let place = self.next().seq;
+        assert_eq!(self.reactions.insert(key, place), None);
+        self.set_reactions(id, |reactions| {
+            match reactions.iter_mut().find(|it| it.emoji == emoji) {
+                Some(reaction) => reaction.count += 1,
+                None => reactions.push(Reaction {
+                    emoji: emoji.clone(),
+                    count: 1,
+                    since: place,
+                }),
+            }
+        });
+        let message = self.shown(id);
+        self.log(user, message.room, What::ReactionAdded(message, emoji));
+    }
+
+    pub(crate) fn unreact(&mut self, user: &UserId, id: MessageId, emoji: &str) {
+        let emoji = Emoji::parse(emoji).unwrap();
+        let key = self.reaction(user, id, &emoji);
+        self.reactions.remove(&key).unwrap();
+        self.set_reactions(id, |reactions| {
+            let at = reactions.iter().position(|it| it.emoji == emoji).unwrap();
+            reactions[at].count -= 1;
+            reactions.retain(|it| it.count > 0);
+        });
+        let message = self.shown(id);
+        self.log(user, message.room, What::ReactionRemoved(message, emoji));
+    }
+
+    fn reaction(&mut self, user: &UserId, message: MessageId, emoji: &Emoji) -> ReactionKey {
+        let key = ReactionKey {
+            message,
+            emoji: emoji.clone(),
+            user: user.clone(),
+        };
+        self.dirty_reactions.insert(key.clone());
+        key
+    }
+
+    fn set_reactions(&mut self, id: MessageId, change: impl FnOnce(&mut Vec<Reaction>)) {
+        let message = Arc::make_mut(self.messages.get_mut(&id).unwrap());
+        let mut reactions = message.reactions.to_vec();
+        change(&mut reactions);
+        message.reactions = reactions.into();
+    }
+
+    /// Whether a user reacts so.
+    pub(crate) fn reacts(&self, user: &UserId, message: MessageId, emoji: &str) -> bool {
+        self.reactions.contains_key(&ReactionKey {
+            message,
+            emoji: Emoji::parse(emoji).unwrap(),
+            user: user.clone(),
+        })
+    }
+
     pub(crate) fn delete(&mut self, id: MessageId) {
+        self.reactions.retain(|key, _| key.message != id);
         let at = self.at;
         let message = self.set_message(id, |message| {
             *message = message.blanked();
@@ -288,11 +353,18 @@ impl<'s, S: Store> Pen<'s, S> {
             room.data = None;
         });
         self.messages.retain(|_, message| message.room != room);
+        let there = &self.messages;
+        self.reactions
+            .retain(|key, _| there.contains_key(&key.message));
         self.log(actor, room, What::RoomDeleted { was });
     }
 
     /// What would be committed now.
     pub(crate) fn changes(&self) -> Changes {
+        let alive = self.dirty_reactions.iter().filter_map(|key| {
+            let message = self.messages.get(&key.message)?;
+            message.deleted_at.is_none().then_some((key, message))
+        });
         Changes {
             events: self.log[self.written..].to_vec(),
             users: (self.dirty_users.iter())
@@ -316,6 +388,15 @@ impl<'s, S: Store> Pen<'s, S> {
             changed: (self.changed.iter())
                 .filter_map(|id| self.messages.get(id).cloned())
                 .collect(),
+            reactors: (alive.clone())
+                .map(|(key, _)| (key.clone(), self.reactions.get(key).copied()))
+                .collect(),
+            reactions: alive
+                .map(|(key, message)| {
+                    let now = message.reactions.iter().find(|it| it.emoji == key.emoji);
+                    (key.message, key.emoji.clone(), now.cloned())
+                })
+                .collect(),
             prune_to: None,
         }
     }
@@ -337,5 +418,6 @@ impl<'s, S: Store> Pen<'s, S> {
         self.reads.clear();
         self.sent.clear();
         self.changed.clear();
+        self.dirty_reactions.clear();
     }
 }

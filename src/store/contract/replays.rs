@@ -262,6 +262,14 @@ fn act<S: Store>(pen: &mut Pen<'_, S>, rng: &mut StdRng, users: &[UserId]) {
             let room = pen.messages[&message].room;
             pen.reply(&user, room, "a reply", Some(message));
         }
+        (18..=19, Some(message)) => {
+            let emoji = ["👍", "👍🏽", "🎉"].choose(rng).unwrap();
+            if pen.reacts(&user, message, emoji) {
+                pen.unreact(&user, message, emoji);
+            } else {
+                pen.react(&user, message, emoji);
+            }
+        }
         _ => {}
     }
 }

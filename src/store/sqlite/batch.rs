@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::rows::{Result, role_code, standing_code, unreadable, visibility_code};
 use crate::model::{
-    Event, Member, Message, MessageId, Room, RoomId, Seq, Timestamp, User, Visibility, What,
+    Emoji, Event, Member, Message, MessageId, Reaction, ReactionKey, Room, RoomId, Seq, Timestamp,
+    User, Visibility, What,
 };
 use crate::store::Changes;
 
@@ -30,10 +31,13 @@ pub(super) struct Rows {
     pub(super) reads: String,
     pub(super) wiped: String,
     pub(super) deleted_rooms: String,
+    pub(super) deleted_messages: String,
     pub(super) bytes: Vec<u8>,
     pub(super) contents: String,
     pub(super) sent: String,
     pub(super) changed: String,
+    pub(super) reactors: String,
+    pub(super) reactions: String,
     pub(super) events: String,
     pub(super) prune_to: Option<i64>,
     /// Where the events begin, if there are any.
@@ -73,10 +77,15 @@ impl Rows {
             wiped: array(changed().map(|it| it.id.uuid()))?,
             wipes: !deleted.is_empty() || changed().next().is_some(),
             deleted_rooms: array(deleted.iter().map(|id| id.uuid()))?,
+            deleted_messages: array(
+                (changed().filter(|it| it.deleted_at.is_some())).map(|it| it.id.uuid()),
+            )?,
             bytes: contents.bytes,
             contents: array(contents.rows)?,
             sent: array(sent().map(|it| sent_row(it)))?,
             changed: array(changed().map(|it| changed_row(it, &edits)))?,
+            reactors: array(changes.reactors.iter().map(reactor_row))?,
+            reactions: array(changes.reactions.iter().map(reaction_row))?,
             events: array(changes.events.iter().map(|it| event_row(it)))?,
             prune_to: changes.prune_to.map(|seq| seq.0.cast_signed()),
             first_event: changes.events.first().map(|event| event.cursor.seq),
@@ -218,6 +227,20 @@ fn changed_row(message: &Message, edits: &HashMap<MessageId, Seq>) -> impl Seria
     )
 }
 
+fn reactor_row((key, place): &(ReactionKey, Option<Seq>)) -> impl Serialize {
+    (
+        key.message.uuid(),
+        key.emoji.as_str().to_owned(),
+        key.user.as_str().to_owned(),
+        place.map(|place| place.0),
+    )
+}
+
+fn reaction_row((id, emoji, now): &(MessageId, Emoji, Option<Reaction>)) -> impl Serialize {
+    let (count, since) = now.as_ref().map_or((0, 0), |it| (it.count, it.since.0));
+    (id.uuid(), emoji.as_str().to_owned(), count, since)
+}
+
 fn event_row(event: &Event) -> impl Serialize {
     let member = match &event.what {
         What::MemberJoined(member) | What::MemberUpdated(member) | What::MemberLeft(member) => {
@@ -233,6 +256,7 @@ fn event_row(event: &Event) -> impl Serialize {
         event.actor.id.as_str(),
         event.message().map(|message| message.id.uuid()),
         member,
+        event.emoji().map(|emoji| emoji.as_str()),
     )
 }
 
@@ -240,7 +264,7 @@ fn millis(at: Option<Timestamp>) -> Option<i64> {
     at.map(|at| at.0)
 }
 
-/// The codes are listed in the migration.
+/// The codes are listed in the migrations.
 const fn kind(what: &What) -> u8 {
     match what {
         What::MessageSent(_) => 1,
@@ -260,5 +284,7 @@ const fn kind(what: &What) -> u8 {
         What::RoomDeleted {
             was: Visibility::Private,
         } => 11,
+        What::ReactionAdded(..) => 12,
+        What::ReactionRemoved(..) => 13,
     }
 }

@@ -3,6 +3,7 @@
 //! Knows how things lie in tables and nothing of what they mean. The statements are in `sql`, the tables in
 //! `migrations/`, how a batch is written in `writer` and `batch`, and what readers get in `pages` and `replay`.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::model::{
-    Access, Epoch, Epochs, Event, Member, MemberId, Message, MessageId, Room, RoomId, Scope, Seq,
-    Timestamp, User, UserId,
+    Access, Emoji, Epoch, Epochs, Event, Member, MemberId, Message, MessageId, Room, RoomId, Scope,
+    Seq, Timestamp, User, UserId,
 };
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
 mod batch;
 mod open;
 mod pages;
+mod reactions;
 mod reader;
 mod replay;
 mod rows;
@@ -230,6 +232,24 @@ impl Store for SqliteStore {
         self.read_messages(ids)
             .await
             .map_err(failed("reading messages"))
+    }
+
+    async fn reacted(
+        &self,
+        viewer: &UserId,
+        messages: &[MessageId],
+    ) -> Result<HashSet<(MessageId, Emoji)>, StoreError> {
+        let read = self.read_reacted(viewer, messages).await;
+        read.map_err(failed("reading a viewer's reactions"))
+    }
+
+    async fn reactors(
+        &self,
+        under: &[(MessageId, Emoji)],
+        limit: usize,
+    ) -> Result<Vec<Vec<Arc<User>>>, StoreError> {
+        let read = self.read_reactors(under, limit).await;
+        read.map_err(failed("reading who reacts"))
     }
 
     async fn members(&self, ids: &[MemberId]) -> Result<Vec<Arc<Member>>, StoreError> {

@@ -157,7 +157,7 @@ pub(super) fn one_more(limit: usize) -> i64 {
 }
 
 /// The rows of each list by the list's number.
-fn lists<T>(count: usize, rows: Vec<(i64, T)>) -> Result<Vec<Vec<T>>> {
+pub(super) fn lists<T>(count: usize, rows: Vec<(i64, T)>) -> Result<Vec<Vec<T>>> {
     let mut lists: Vec<Vec<T>> = std::iter::repeat_with(Vec::new).take(count).collect();
     for (list, item) in rows {
         let list: usize = number(list)?;

@@ -14,8 +14,8 @@ use super::reader::{Lease, Statement};
 use super::rows::{Columns, Result, unreadable};
 use super::sql;
 use crate::model::{
-    Access, Cursor, Event, Fingerprint, Member, MemberId, Message, MessageId, Room, RoomId, Scope,
-    Seq, Timestamp, User, UserId, Visibility, What,
+    Access, Cursor, Emoji, Event, Fingerprint, Member, MemberId, Message, MessageId, Room, RoomId,
+    Scope, Seq, Timestamp, User, UserId, Visibility, What,
 };
 use crate::store::{Bounds, ReplayPage, Replayed};
 
@@ -28,6 +28,7 @@ struct Line {
     actor: UserId,
     message: Option<MessageId>,
     member: Option<MemberId>,
+    emoji: Option<Emoji>,
 }
 
 /// What the first trip of a replay found.
@@ -175,6 +176,8 @@ impl SqliteStore {
             11 => What::RoomDeleted {
                 was: Visibility::Private,
             },
+            12 => What::ReactionAdded(message()?, line.emoji.clone().ok_or_else(missing)?),
+            13 => What::ReactionRemoved(message()?, line.emoji.clone().ok_or_else(missing)?),
             kind => return Err(unreadable(format!("event {} has kind {kind}", line.seq))),
         };
         Ok(Event {
@@ -203,6 +206,7 @@ fn gone(id: MessageId, line: &Line, cursor: Cursor, actor: &Arc<User>) -> Messag
         reply_to: None,
         cursor,
         fingerprint: Fingerprint([0; 16]),
+        reactions: Arc::default(),
     }
 }
 
@@ -323,6 +327,7 @@ impl Line {
             actor: row.user_id()?,
             message: row.maybe_uuid()?.map(MessageId::from_uuid),
             member: row.maybe_uuid()?.map(MemberId::from_uuid),
+            emoji: row.maybe_emoji()?,
         })
     }
 }

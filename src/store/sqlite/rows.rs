@@ -9,8 +9,8 @@ use sqlx::{Decode, Error, Row};
 use uuid::Uuid;
 
 use crate::model::{
-    Data, Epochs, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, Reply, Role,
-    Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility,
+    Data, Emoji, Epochs, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, Reaction,
+    Reply, Role, Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility,
 };
 
 /// What a driver's call gives.
@@ -175,6 +175,31 @@ impl<'r> Columns<'r> {
         members.map(member).collect()
     }
 
+    pub(super) fn emoji(&mut self) -> Result<Emoji> {
+        self.take().map(Emoji::stored)
+    }
+
+    pub(super) fn maybe_emoji(&mut self) -> Result<Option<Emoji>> {
+        Ok(self.take::<Option<&str>>()?.map(Emoji::stored))
+    }
+
+    /// A message's reactions, by first use.
+    fn reactions(&mut self) -> Result<Arc<[Reaction]>> {
+        let text: &str = self.take()?;
+        if text == "[]" {
+            return Ok(Arc::default());
+        }
+        let rows: Vec<(String, u32, u64)> = serde_json::from_str(text).map_err(unreadable)?;
+        let reaction = |(emoji, count, since): (String, u32, u64)| Reaction {
+            emoji: Emoji::stored(&emoji),
+            count,
+            since: Seq(since),
+        };
+        let mut reactions: Vec<_> = rows.into_iter().map(reaction).collect();
+        reactions.sort_unstable_by_key(|it| it.since);
+        Ok(reactions.into())
+    }
+
     /// A message with the one it replies to.
     pub(super) fn message(&mut self, epochs: &Epochs) -> Result<Arc<Message>> {
         let mut message = self.lone_message(epochs)?;
@@ -207,6 +232,7 @@ impl<'r> Columns<'r> {
             body,
             data: self.data()?,
             author: self.user()?,
+            reactions: self.reactions()?,
             version,
             created_at,
             edited_at,

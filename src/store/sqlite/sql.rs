@@ -50,15 +50,31 @@ macro_rules! member {
     };
 }
 
+/// The reactions under a message as a JSON array, in any order.
+macro_rules! reactions {
+    ($message:literal) => {
+        concat!(
+            "(SELECT json_group_array(json_array(reaction.emoji, reaction.count, reaction.since)) ",
+            "FROM reactions AS reaction WHERE reaction.message = ",
+            $message,
+            ")",
+        )
+    };
+}
+
 /// Of `messages AS message`, with [`with_reply`].
 macro_rules! message {
     () => {
-        "message.seq, message.id, message.room, message.version, message.created_at, message.edited_at, \
-         message.deleted_at, message.fingerprint, message.reply_to, content.body, content.data, \
-         author.id, author.name, author.avatar_url, author.profile_at, \
-         reply.seq, reply.id, reply.room, reply.version, reply.created_at, reply.edited_at, \
-         reply.deleted_at, reply.fingerprint, reply.reply_to, reply_content.body, reply_content.data, \
-         reply_author.id, reply_author.name, reply_author.avatar_url, reply_author.profile_at"
+        concat!(
+            "message.seq, message.id, message.room, message.version, message.created_at, message.edited_at, ",
+            "message.deleted_at, message.fingerprint, message.reply_to, content.body, content.data, ",
+            "author.id, author.name, author.avatar_url, author.profile_at, ",
+            reactions!("message.seq"), ", ",
+            "reply.seq, reply.id, reply.room, reply.version, reply.created_at, reply.edited_at, ",
+            "reply.deleted_at, reply.fingerprint, reply.reply_to, reply_content.body, reply_content.data, ",
+            "reply_author.id, reply_author.name, reply_author.avatar_url, reply_author.profile_at, ",
+            reactions!("reply.seq"),
+        )
     };
 }
 
@@ -81,8 +97,8 @@ macro_rules! member_list {
     };
 }
 
-/// Opens a batch. Binds: user ids; room ids; message ids; [room, user] pairs; [message, user] pairs; message ids; node
-/// ids.
+/// Opens a batch. Binds: user ids; room ids; message ids; [room, user] pairs; [message, user] pairs; message ids;
+/// [message, emoji, user] triples; node ids.
 ///
 /// What there are many of in a batch comes as one JSON row each: the driver wakes the writer for every row.
 pub(super) const BEGIN: &str = concat!(
@@ -114,6 +130,11 @@ pub(super) const BEGIN: &str = concat!(
     "WHERE message.id IN ",
     uuids!(),
     ";\n",
+    "SELECT 6, json_group_array(json_array(hex(message.id), reactor.emoji, reactor.user, reactor.seq)) ",
+    "FROM jsonb_each(?) AS triple ",
+    "CROSS JOIN messages AS message ON message.id = unhex(triple.value ->> 0, '-') ",
+    "CROSS JOIN reactors AS reactor ON reactor.message = message.seq AND reactor.emoji = triple.value ->> 1 ",
+    "AND reactor.user = triple.value ->> 2;\n",
     "WITH asked (id) AS MATERIALIZED (SELECT unhex(value, '-') FROM json_each(?)) ",
     "SELECT 5, json_group_array(hex(id)) FROM asked ",
     "WHERE EXISTS (SELECT 1 FROM messages WHERE messages.id = asked.id) ",
@@ -121,8 +142,9 @@ pub(super) const BEGIN: &str = concat!(
     "OR EXISTS (SELECT 1 FROM members WHERE members.id = asked.id);",
 );
 
-/// Writes a batch and commits. Binds: users; rooms; members; reads; changed message ids; deleted room ids twice; the bytes of
-/// all contents twice; contents; sent messages; changed messages; events; the place to prune to three times.
+/// Writes a batch and commits. Binds: users; rooms; members; reads; changed message ids; deleted room ids; (deleted message
+/// ids; deleted room ids) twice; deleted room ids; the bytes of all contents twice; contents; sent messages; changed messages;
+/// reactors twice; reactions twice; events; the place to prune to three times.
 ///
 /// Old contents are wiped while the messages still point at them.
 pub(super) const COMMIT: &str = "\
@@ -156,6 +178,17 @@ WHERE seq IN (
     SELECT content FROM messages WHERE room IN (SELECT unhex(value, '-') FROM json_each(?))
 );
 
+DELETE FROM reactors WHERE message IN (
+    SELECT seq FROM messages WHERE id IN (SELECT unhex(value, '-') FROM json_each(?))
+    UNION ALL
+    SELECT seq FROM messages WHERE room IN (SELECT unhex(value, '-') FROM json_each(?))
+);
+DELETE FROM reactions WHERE message IN (
+    SELECT seq FROM messages WHERE id IN (SELECT unhex(value, '-') FROM json_each(?))
+    UNION ALL
+    SELECT seq FROM messages WHERE room IN (SELECT unhex(value, '-') FROM json_each(?))
+);
+
 DELETE FROM messages WHERE room IN (SELECT unhex(value, '-') FROM json_each(?));
 
 INSERT INTO contents (seq, body, data)
@@ -174,12 +207,36 @@ UPDATE messages SET version = row.value ->> 1, edited_at = row.value ->> 2, dele
     content = row.value ->> 4
 FROM jsonb_each(?) AS row WHERE messages.id = unhex(row.value ->> 0, '-');
 
-INSERT INTO events (seq, at, room, kind, actor, message, member)
+INSERT INTO reactors (message, emoji, user, seq)
+SELECT message.seq, row.value ->> 1, row.value ->> 2, row.value ->> 3
+FROM jsonb_each(?) AS row CROSS JOIN messages AS message ON message.id = unhex(row.value ->> 0, '-')
+WHERE row.value ->> 3 IS NOT NULL
+ON CONFLICT (message, emoji, user) DO UPDATE SET seq = excluded.seq;
+
+DELETE FROM reactors WHERE (message, emoji, user) IN (
+    SELECT message.seq, row.value ->> 1, row.value ->> 2
+    FROM jsonb_each(?) AS row CROSS JOIN messages AS message ON message.id = unhex(row.value ->> 0, '-')
+    WHERE row.value ->> 3 IS NULL
+);
+
+INSERT INTO reactions (message, emoji, count, since)
+SELECT message.seq, row.value ->> 1, row.value ->> 2, row.value ->> 3
+FROM jsonb_each(?) AS row CROSS JOIN messages AS message ON message.id = unhex(row.value ->> 0, '-')
+WHERE row.value ->> 2 > 0
+ON CONFLICT (message, emoji) DO UPDATE SET count = excluded.count, since = excluded.since;
+
+DELETE FROM reactions WHERE (message, emoji) IN (
+    SELECT message.seq, row.value ->> 1
+    FROM jsonb_each(?) AS row CROSS JOIN messages AS message ON message.id = unhex(row.value ->> 0, '-')
+    WHERE row.value ->> 2 = 0
+);
+
+INSERT INTO events (seq, at, room, kind, actor, message, member, emoji)
 SELECT value ->> 0, value ->> 1, unhex(value ->> 2, '-'), value ->> 3, value ->> 4,
-       unhex(value ->> 5, '-'), unhex(value ->> 6, '-')
+       unhex(value ->> 5, '-'), unhex(value ->> 6, '-'), value ->> 7
 FROM jsonb_each(?);
 
-DELETE FROM members WHERE room IN (SELECT room FROM events WHERE kind >= 9 AND kind <> 9 AND seq <= ?);
+DELETE FROM members WHERE room IN (SELECT room FROM events WHERE kind IN (9, 10, 11) AND kind <> 9 AND seq <= ?);
 DELETE FROM events WHERE seq <= ?;
 UPDATE meta SET value = pruned.seq FROM (SELECT ? AS seq) AS pruned WHERE key = 'floor' AND value < pruned.seq;
 
@@ -227,6 +284,26 @@ pub(super) const MESSAGES: &str = concat!(
     with_reply!(),
     "WHERE message.id IN ",
     uuids!(),
+);
+
+/// Binds: message ids; the viewer.
+pub(super) const REACTED: &str = concat!(
+    "SELECT message.id, reactor.emoji FROM json_each(?) AS list ",
+    "CROSS JOIN messages AS message ON message.id = unhex(list.value, '-') ",
+    "CROSS JOIN reactions AS reaction ON reaction.message = message.seq ",
+    "CROSS JOIN reactors AS reactor ON reactor.message = message.seq AND reactor.emoji = reaction.emoji ",
+    "AND reactor.user = ?",
+);
+
+/// Binds: [message, emoji] pairs; limit.
+pub(super) const REACTORS: &str = concat!(
+    "SELECT list.key, reactor.seq, ",
+    user!(),
+    " FROM jsonb_each(?) AS list CROSS JOIN messages AS message ON message.id = unhex(list.value ->> 0, '-') ",
+    "CROSS JOIN reactors AS reactor ON reactor.message = message.seq AND reactor.emoji = list.value ->> 1 ",
+    "AND reactor.seq IN (SELECT piece.seq FROM reactors AS piece WHERE piece.message = message.seq ",
+    "AND piece.emoji = list.value ->> 1 ORDER BY piece.seq LIMIT ?) ",
+    "CROSS JOIN users AS user ON user.id = reactor.user",
 );
 
 /// Binds: membership ids.
@@ -363,7 +440,7 @@ macro_rules! mine_lost {
     () => {
         concat!(
             "SELECT member.room AS id, max(", left_at!(), ", CASE WHEN member.standing = 1 THEN ",
-            "coalesce((SELECT event.seq FROM events AS event WHERE event.room = member.room AND event.kind >= 9 ",
+            "coalesce((SELECT event.seq FROM events AS event WHERE event.room = member.room AND event.kind IN (9, 10, 11) ",
             "AND event.kind <> 9 AND event.seq > ? ORDER BY event.seq DESC LIMIT 1), 0) ELSE 0 END) AS seq ",
             "FROM members AS member CROSS JOIN rooms AS room ON room.id = member.room ",
             "WHERE member.user = ? AND (member.standing <> 1 OR room.deleted = 1)",
@@ -379,7 +456,7 @@ macro_rules! named_lost {
     () => {
         concat!(
             "SELECT list.id AS id, max(", left_at!(), ", ",
-            "coalesce((SELECT event.seq FROM events AS event WHERE event.room = list.id AND event.kind >= 9 ",
+            "coalesce((SELECT event.seq FROM events AS event WHERE event.room = list.id AND event.kind IN (9, 10, 11) ",
             "AND (event.kind <> 11 OR member.standing = 1) AND event.seq > ? ORDER BY event.seq DESC LIMIT 1), 0)) AS seq ",
             "FROM ", uuids_as_list!(), " ",
             "LEFT JOIN rooms AS room ON room.id = list.id ",
@@ -416,7 +493,7 @@ macro_rules! merged {
 
 macro_rules! event {
     () => {
-        "event.seq, event.at, event.room, event.kind, event.actor, event.message, event.member"
+        "event.seq, event.at, event.room, event.kind, event.actor, event.message, event.member, event.emoji"
     };
 }
 

@@ -158,6 +158,7 @@ fn begin(needs: &Needs) -> Result<Statement> {
     let messages = array(needs.messages.iter().map(|id| id.uuid()))?;
     let members = needs.members.iter();
     let viewers = needs.viewers_of_messages.iter();
+    let reactions = needs.reactions.iter();
     // Members come without their users, so those are asked for as well.
     let users: HashSet<&UserId> = (needs.users.iter())
         .chain(members.clone().map(|(_, user)| user))
@@ -172,6 +173,9 @@ fn begin(needs: &Needs) -> Result<Statement> {
         )?)
         .bind(array(viewers.map(|(id, user)| (id.uuid(), user.as_str())))?)
         .bind(messages)
+        .bind(array(reactions.map(|it| {
+            (it.message.uuid(), it.emoji.as_str(), it.user.as_str())
+        }))?)
         .bind(array(&needs.nodes)?))
 }
 
@@ -183,12 +187,20 @@ fn commit(rows: Rows) -> Statement {
         .bind(rows.reads)
         .bind(rows.wiped)
         .bind(rows.deleted_rooms.clone())
+        .bind(rows.deleted_messages.clone())
+        .bind(rows.deleted_rooms.clone())
+        .bind(rows.deleted_messages)
+        .bind(rows.deleted_rooms.clone())
         .bind(rows.deleted_rooms)
         .bind(rows.bytes.clone())
         .bind(rows.bytes)
         .bind(rows.contents)
         .bind(rows.sent)
         .bind(rows.changed)
+        .bind(rows.reactors.clone())
+        .bind(rows.reactors)
+        .bind(rows.reactions.clone())
+        .bind(rows.reactions)
         .bind(rows.events)
         .bind(rows.prune_to)
         .bind(rows.prune_to)
@@ -219,6 +231,7 @@ fn facts(needs: &Needs, rows: &[SqliteRow], epochs: &Arc<Epochs>) -> Result<Fact
                 let message = row.message(epochs)?;
                 facts.messages.insert(message.id, message);
             }
+            6 => facts.reactions = row.reactor_list()?,
             _ => facts.taken = row.json()?,
         }
     }

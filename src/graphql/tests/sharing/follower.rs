@@ -289,6 +289,8 @@ pub(super) fn kind(event: &Event) -> &'static str {
         What::MessageSent(_) => "MessageSent",
         What::MessageEdited(_) => "MessageEdited",
         What::MessageDeleted(_) => "MessageDeleted",
+        What::ReactionAdded(..) => "ReactionAdded",
+        What::ReactionRemoved(..) => "ReactionRemoved",
         What::RoomCreated { .. } => "RoomCreated",
         What::RoomUpdated { .. } => "RoomUpdated",
         What::RoomDeleted { .. } => "AccessRevoked",

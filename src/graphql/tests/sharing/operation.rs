@@ -88,7 +88,11 @@ impl Operation {
                 Asked::Field { name, below, .. } => {
                     let is_read = matches!(
                         name.as_str(),
-                        "lastMessage" | "viewerRole" | "viewerReadUpTo" | "readUpTo"
+                        "lastMessage"
+                            | "viewerRole"
+                            | "viewerReacted"
+                            | "viewerReadUpTo"
+                            | "readUpTo"
                     ) || name == "replyTo" && in_reply;
                     is_read || reads(below, in_reply || name == "replyTo")
                 }
@@ -193,7 +197,10 @@ fn check_field(
     match value {
         Value::Null if known.nullable => Ok(()),
         Value::Null => Err("null".to_owned()),
-        // Under a subscription nothing but the root is an interface, and there is no list.
+        // Under a subscription nothing but the root is an interface, and a list is of objects.
+        Value::Array(items) if types.is_composite(named(known)) => items
+            .iter()
+            .try_for_each(|item| check(types, item, named(known), &group.below)),
         value if types.is_composite(named(known)) => {
             check(types, value, named(known), &group.below)
         }
@@ -285,13 +292,13 @@ impl Walk<'_> {
         }
     }
 
-    /// A field, and its type where that has fields. Lists cannot be followed.
+    /// A field, and its type where that has fields. Connections and lists of users cannot be followed.
     fn field(&mut self, ty: &str, level: usize) -> (String, Option<String>) {
         let deeper = level < Self::LEVELS && self.left > 0;
         let mut known: Vec<_> = self.types.fields[ty]
             .iter()
             .map(|field| (field.name.node.to_string(), named(&field.ty.node)))
-            .filter(|(_, of)| !of.ends_with("Connection"))
+            .filter(|(name, of)| !of.ends_with("Connection") && name != "users")
             .map(|(name, of)| (name, self.types.is_composite(of).then(|| of.to_owned())))
             .filter(|(_, of)| deeper || of.is_none())
             .collect();

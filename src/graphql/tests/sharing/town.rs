@@ -57,12 +57,17 @@ impl Town {
                 let input = json!({ "roomId": room, "body": body(rng), "data": data(rng), "replyToId": to });
                 ("sendMessage", input)
             }
-            33..45 => (
+            33..41 => (
                 "editMessage",
                 json!({ "messageId": message, "body": body(rng), "data": data(rng) }),
             ),
-            45..54 => ("deleteMessage", json!({ "messageId": message })),
-            54..65 => (
+            41..49 => {
+                let field = pick(rng, &["addReaction", "addReaction", "removeReaction"]);
+                let emoji = pick(rng, &["👍", "👍🏽", "❤️", "🇳🇱"]);
+                (field, json!({ "messageId": message, "emoji": emoji }))
+            }
+            49..56 => ("deleteMessage", json!({ "messageId": message })),
+            56..65 => (
                 "addMember",
                 json!({ "roomId": room, "userId": user, "role": pick(rng, &ROLES) }),
             ),

@@ -265,6 +265,7 @@ impl Author {
             reply_to: None,
             cursor: self.cursor(),
             fingerprint: Fingerprint([0; 16]),
+            reactions: Arc::default(),
         })
     }
 }

@@ -14,6 +14,8 @@ const HOT: &[&str] = &[
     sql::READY,
     sql::ROOMS,
     sql::MESSAGES,
+    sql::REACTED,
+    sql::REACTORS,
     sql::MEMBERS,
     sql::USERS,
     sql::PROFILE,
