@@ -2,6 +2,7 @@
 //! subscription was, answers pings, and says again what was not answered. With `keepAlive` it notices a silent network.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::iter::Sum;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
 use super::stream::{Seq, Stream, seq_of};
-use crate::support::{Heard, Wire, field};
+use crate::support::{Heard, Refused, Wire, field};
 
 /// What a client is told to do.
 pub(super) enum Order {
@@ -78,6 +79,8 @@ pub(super) struct Counts {
     pub(super) connected: u64,
     pub(super) resumed: u64,
     pub(super) silent: u64,
+    /// 503, the server has enough to do just now.
+    pub(super) refused: u64,
     pub(super) closed_1012: u64,
     pub(super) closed_1013: u64,
     pub(super) duplicates: u64,
@@ -89,6 +92,7 @@ impl Sum for Counts {
             connected: sum.connected + one.connected,
             resumed: sum.resumed + one.resumed,
             silent: sum.silent + one.silent,
+            refused: sum.refused + one.refused,
             closed_1012: sum.closed_1012 + one.closed_1012,
             closed_1013: sum.closed_1013 + one.closed_1013,
             duplicates: sum.duplicates + one.duplicates,
@@ -159,8 +163,10 @@ impl Client {
     /// One connection, from its beginning to its end.
     async fn connected(&mut self, orders: &mut UnboundedReceiver<Order>) -> Then {
         let opening = timeout(self.habits.patience, Wire::open(self.addr, None));
-        let Ok(Ok(mut wire)) = opening.await else {
-            return Then::Again(false);
+        let mut wire = match opening.await {
+            Ok(Ok(wire)) => wire,
+            Ok(Err(error)) => return self.not_opened(&error).await,
+            Err(_) => return Then::Again(false),
         };
         let authorization = format!("Bearer {}", self.token);
         let payload = json!({ "Authorization": authorization, "resume": self.resume });
@@ -181,6 +187,16 @@ impl Client {
             self.send(&mut wire, said).await;
         }
         self.converse(&mut wire, orders).await
+    }
+
+    /// Comes back no sooner than the server has said, if it has.
+    async fn not_opened(&mut self, error: &io::Error) -> Then {
+        let inner = error.get_ref();
+        if let Some(refused) = inner.and_then(|inner| inner.downcast_ref::<Refused>()) {
+            self.counts.refused += 1;
+            sleep(refused.retry_after.unwrap_or_default()).await;
+        }
+        Then::Again(false)
     }
 
     async fn converse(&mut self, wire: &mut Wire, orders: &mut UnboundedReceiver<Order>) -> Then {

@@ -6,6 +6,8 @@ mod fifty;
 mod log;
 mod poster;
 mod retention;
+#[cfg(unix)]
+mod storm;
 mod stream;
 
 use serde_json::{Value, json};

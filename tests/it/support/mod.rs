@@ -13,7 +13,24 @@ pub(crate) use proxy::{End, How, Link, Proxy};
 pub(crate) use server::resident_bytes;
 pub(crate) use server::{Plan, TestServer, get, hs256, now_secs};
 pub(crate) use socket::{Socket, message};
-pub(crate) use wire::{Heard, Wire, behind, field};
+pub(crate) use wire::{Heard, Refused, Wire, behind, field};
+
+/// Lets this process and those that it starts have as many files open as they may: many systems begin with 1,024.
+///
+/// # Panics
+/// They may have fewer than so many.
+#[cfg(unix)]
+pub(crate) fn raise_file_limit(least: u64) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the soft limit may be raised");
+    let files = limit.current.unwrap_or(u64::MAX);
+    assert!(
+        files >= least,
+        "{files} files may be open, {least} are needed: raise `ulimit -Hn`"
+    );
+}
 
 /// The seed of a test's random choices, printed so that a failure can be had again: `TIDINGS_TEST_SEED`.
 pub(crate) fn seed() -> u64 {

@@ -38,11 +38,33 @@ impl Text {
     }
 }
 
+/// The server does not open a socket just now (503): what it says about when to come back.
+#[derive(Debug, thiserror::Error)]
+#[error("refused, come back in {retry_after:?}")]
+pub(crate) struct Refused {
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refused {
+    fn of(head: &str) -> Option<Self> {
+        let fields = head.strip_prefix("HTTP/1.1 503 ")?.lines().skip(1);
+        let mut fields = fields.filter_map(|field| field.split_once(": "));
+        let found = fields.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+        let secs = found.and_then(|(_, secs)| secs.parse().ok());
+        Some(Self {
+            retry_after: secs.map(Duration::from_secs),
+        })
+    }
+}
+
 impl Wire {
     /// Enough for many small frames at once.
     const READ_BYTES: usize = 16 * 1024;
 
     /// Opens one. A small `window_bytes` makes the server notice soon that nothing is read.
+    ///
+    /// # Errors
+    /// The network's, or [`Refused`] within one.
     pub(crate) async fn open(addr: SocketAddr, window_bytes: Option<u32>) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         if let Some(bytes) = window_bytes {
@@ -60,6 +82,9 @@ impl Wire {
         );
         wire.tcp.write_all(request.as_bytes()).await?;
         wire.head = wire.read_head().await?;
+        if let Some(refused) = Refused::of(&wire.head) {
+            return Err(io::Error::other(refused));
+        }
         assert!(wire.head.starts_with("HTTP/1.1 101 "), "{}", wire.head);
         Ok(wire)
     }
