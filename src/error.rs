@@ -76,6 +76,14 @@ pub enum Error {
         /// A fixed phrase.
         why: &'static str,
     },
+    /// A fresh token came where no socket is that it could extend.
+    #[error(
+        "there is no socket here to extend: over HTTP send the fresh token in the Authorization header"
+    )]
+    NoSocket,
+    /// A fresh token came that is another user's.
+    #[error("the token is another user's: a socket stays its user's; open another one")]
+    OtherViewer,
     /// The viewer's role does not allow it.
     #[error("{needs}")]
     Forbidden {
@@ -219,7 +227,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::NoToken | Self::BadToken { .. } => Code::Unauthenticated,
-            Self::Forbidden { .. } => Code::Forbidden,
+            Self::Forbidden { .. } | Self::OtherViewer => Code::Forbidden,
             Self::NotFound { .. } => Code::NotFound,
             Self::NotUuid { .. }
             | Self::BadUserId { .. }
@@ -230,6 +238,7 @@ impl Error {
             | Self::BadRoomName
             | Self::BadEmoji
             | Self::TooManyEmoji
+            | Self::NoSocket
             | Self::BadPageSize { .. }
             | Self::BadInput { .. } => Code::BadUserInput,
             Self::Conflict { .. } => Code::Conflict,

@@ -9,8 +9,11 @@ use clap::error::ErrorKind;
 use tidings::app::signals::{Signal, Signals};
 use tidings::app::{self, logs};
 use tidings::auth::{KeySource, check_dev_key};
-use tidings::config::{Bad, Command, Invocation, InvocationError, Settings, TokenFlags};
-use tidings::model::UserId;
+use tidings::config::{
+    Bad, Command, Database, Invocation, InvocationError, Settings, TokenFlags, UserFlag,
+};
+use tidings::model::{Timestamp, UserId};
+use tidings::store::sqlite::{OpenError, Visit};
 use tokio_util::sync::CancellationToken;
 
 /// Parsing and executing GraphQL is a quarter allocation with the C library's allocator; see `docs/performance.md`.
@@ -33,6 +36,8 @@ fn run(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     match &invocation.command {
         Command::Serve => return serve(Settings::read(&invocation.texts)?),
         Command::Token(flags) => print(&token(&Settings::read(&invocation.texts)?, flags)?)?,
+        Command::Revoke(flag) => print(&revoke(&Database::read(&invocation.texts)?, flag)?)?,
+        Command::Allow(flag) => print(&allow(&Database::read(&invocation.texts)?, flag)?)?,
         Command::Schema => print(tidings::graphql::sdl().trim_end())?,
         Command::CheckConfig => {
             check(&Settings::read(&invocation.texts)?)?;
@@ -85,6 +90,37 @@ fn token(settings: &Settings, flags: &TokenFlags) -> anyhow::Result<String> {
     minter
         .mint(&user, flags.name.as_deref(), ttl)
         .context("the token could not be signed")
+}
+
+fn revoke(database: &Database, flag: &UserFlag) -> anyhow::Result<String> {
+    let user = UserId::parse("--user", &flag.user)?;
+    let now = Timestamp::now();
+    visiting(async {
+        let mut visit = Visit::open(&database.url).await?;
+        visit.revoke(&user, now).await?;
+        visit.close().await
+    })?;
+    Ok(format!(
+        "tokens of {user} that were issued up to {now} are refused; tokens issued from the next second on are not"
+    ))
+}
+
+fn allow(database: &Database, flag: &UserFlag) -> anyhow::Result<String> {
+    let user = UserId::parse("--user", &flag.user)?;
+    let lifted = visiting(async {
+        let mut visit = Visit::open(&database.url).await?;
+        let lifted = visit.allow(&user).await?;
+        visit.close().await.map(|()| lifted)
+    })?;
+    Ok(match lifted {
+        true => format!("tokens of {user} are accepted again"),
+        false => format!("no tokens of {user} were withdrawn"),
+    })
+}
+
+fn visiting<T>(visit: impl Future<Output = Result<T, OpenError>>) -> anyhow::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    Ok(runtime.enable_all().build()?.block_on(visit)?)
 }
 
 /// What `serve` would trip over, without making anything.

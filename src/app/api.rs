@@ -37,6 +37,7 @@ impl Api {
             store: store.clone(),
             chat: chat.clone(),
             tail: tail.clone(),
+            authenticator: parts.authenticator.clone(),
         });
         let shape = Arc::new(
             Shape::read(&graphql::sdl()).map_err(|error| StartError::Schema(error.to_string()))?,
@@ -49,6 +50,7 @@ impl Api {
             tail,
             execute: Arc::new(move |prepared, data| streams.stream(prepared, data)),
             shape,
+            revocations: parts.authenticator.revocations().clone(),
             workers: settings.fanout_workers.get(),
         })
         .map_err(StartError::Threads)?;

@@ -7,6 +7,7 @@ mod api;
 mod banner;
 mod health;
 pub mod logs;
+mod revocations;
 pub mod signals;
 #[cfg(test)]
 mod tests;
@@ -225,6 +226,14 @@ async fn start_parts(
         settings.retention_days,
         kept,
         writer.clone(),
+        stopping.clone(),
+    ));
+    let withdrawn = authenticator.revocations().clone();
+    let known = revocations::read(&store, &withdrawn).await?;
+    tasks.spawn(revocations::follow(
+        known,
+        store.clone(),
+        withdrawn,
         stopping.clone(),
     ));
     let warming = (authenticator.clone(), stopping.clone());

@@ -60,6 +60,7 @@ impl Claims {
         Ok(Viewer {
             user: Arc::new(user),
             expires_at,
+            issued_at: past(&self.iat, now),
         })
     }
 
@@ -112,10 +113,17 @@ impl Claims {
     /// When the profile was said, for telling the newer of two tokens. A time in the future would outrank every later
     /// token, so it counts for nothing; so does none.
     fn said_at(&self, now: Timestamp) -> Timestamp {
-        let said = millis(&self.iat).or_else(|| millis(&self.nbf));
-        said.filter(|said| said.0 >= 0 && said.0 <= now.0 + leeway_millis())
-            .unwrap_or_default()
+        let said = match millis(&self.iat) {
+            Some(_) => &self.iat,
+            None => &self.nbf,
+        };
+        past(said, now).unwrap_or_default()
     }
+}
+
+/// A time that has come, by a clock that may be ahead by the leeway.
+fn past(value: &Value, now: Timestamp) -> Option<Timestamp> {
+    millis(value).filter(|at| at.0 >= 0 && at.0 <= now.0 + leeway_millis())
 }
 
 /// A NumericDate (RFC 7519, section 2): seconds, perhaps with a fraction.
@@ -267,6 +275,24 @@ mod tests {
             let user = viewer(json!({ "picture": picture })).unwrap().user;
             assert_eq!(user.avatar_url, None, "{picture}");
         }
+    }
+
+    #[test]
+    fn when_a_token_was_issued_is_its_iat_and_nothing_else() {
+        let issued = |claims| viewer(claims).unwrap().issued_at.map(|at| at.0);
+        assert_eq!(issued(json!({ "iat": NOW_SECS - 9 })), Some(NOW.0 - 9000));
+        assert_eq!(
+            issued(json!({ "iat": NOW_SECS + 30 })),
+            Some(NOW.0 + 30_000)
+        );
+        for none in [
+            json!({ "iat": NOW_SECS + 31 }),
+            json!({ "iat": "x" }),
+            json!({ "iat": -1 }),
+        ] {
+            assert_eq!(issued(none), None);
+        }
+        assert_eq!(issued(json!({ "nbf": NOW_SECS - 9 })), None);
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod dev_key;
 mod jwks;
 mod key;
 mod mint;
+mod renewal;
+mod revocations;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,8 @@ pub use claims::Rules;
 pub use dev_key::DevKeyError;
 pub use key::{PublicKey, Secret};
 pub use mint::Minter;
+pub use renewal::Renewal;
+pub use revocations::Revocations;
 
 use crate::error::Error;
 use crate::model::{Timestamp, User};
@@ -31,6 +35,8 @@ pub struct Viewer {
     pub user: Arc<User>,
     /// The token's `exp`. A socket is closed at this plus the leeway.
     pub expires_at: Timestamp,
+    /// The token's `iat`; none where it does not say, or names a time to come.
+    pub issued_at: Option<Timestamp>,
 }
 
 /// Whose tokens to trust.
@@ -53,6 +59,7 @@ pub enum KeySource {
 pub struct Authenticator {
     keys: Keys,
     rules: Rules,
+    revocations: Arc<Revocations>,
 }
 
 enum Keys {
@@ -77,7 +84,11 @@ impl Authenticator {
             KeySource::PublicKey(key) => Keys::One(key.0, None),
             KeySource::Jwks(url) => Keys::Set(Jwks::new(url)),
         };
-        Ok(Self { keys, rules })
+        Ok(Self {
+            keys,
+            rules,
+            revocations: Arc::default(),
+        })
     }
 
     /// Fetches what is kept elsewhere, so that the first client need not wait for it. A failure is logged and put off:
@@ -100,7 +111,16 @@ impl Authenticator {
             Keys::One(key, _) => key.verify(token)?,
             Keys::Set(jwks) => jwks.key_of(token).await?.verify(token)?,
         };
-        claims.viewer(&self.rules, Timestamp::now())
+        let viewer = claims.viewer(&self.rules, Timestamp::now())?;
+        if self.revocations.cover(&viewer.user.id, viewer.issued_at) {
+            return Err(Error::BadToken { why: "withdrawn" });
+        }
+        Ok(viewer)
+    }
+
+    /// Whose tokens are refused though they are good.
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// Makes tokens, where the key is symmetric and so the server's own.

@@ -31,6 +31,10 @@ pub enum Command {
     Serve,
     /// Print a token for a user, where the server signs with a secret of its own.
     Token(TokenFlags),
+    /// Withdraw a user's tokens, all that were issued until now, and end its connections. The server may be running.
+    Revoke(UserFlag),
+    /// Let a user's withdrawn tokens in again, as far as they have not run out.
+    Allow(UserFlag),
     /// Print the GraphQL schema.
     Schema,
     /// Print the settings in force, secrets masked, or say what is wrong with them.
@@ -49,6 +53,14 @@ pub struct TokenFlags {
     /// How long the token holds: 30s, 15m, 1h, 7d.
     #[arg(long, default_value = "1d")]
     pub ttl: String,
+}
+
+/// Which user.
+#[derive(Args, Clone, Debug)]
+pub struct UserFlag {
+    /// The user's id: the tokens' `sub`.
+    #[arg(long, value_name = "ID")]
+    pub user: String,
 }
 
 /// The settings as text. Each is also an environment variable; an empty one counts as not given.

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-pub use cli::{Cli, Command, Flags, Invocation, InvocationError, Texts, TokenFlags};
+pub use cli::{Cli, Command, Flags, Invocation, InvocationError, Texts, TokenFlags, UserFlag};
 pub use database::Database;
 
 use crate::auth::{KeySource, Rules};

@@ -32,7 +32,7 @@ impl Settings {
     pub fn read(texts: &Texts) -> Result<Self, Bad> {
         let given = |name| Given::of(texts, name);
         let bind = given("TIDINGS_BIND").parsed(bind)?;
-        let database = given("TIDINGS_DATABASE_URL").parsed(Database::parse)?;
+        let database = Database::read(texts)?;
         let key = key(texts, bind, &database)?;
         let playground = given("TIDINGS_PLAYGROUND").parsed(on_off_auto)?;
         Ok(Self {
@@ -61,6 +61,16 @@ impl Settings {
             log_format: given("TIDINGS_LOG_FORMAT").parsed(log_format)?,
             log_filter: given("TIDINGS_LOG").parsed(log_filter)?,
         })
+    }
+}
+
+impl Database {
+    /// Which one is meant, whatever else may be wrong with the settings.
+    ///
+    /// # Errors
+    /// Its address cannot be used.
+    pub fn read(texts: &Texts) -> Result<Self, Bad> {
+        Given::of(texts, "TIDINGS_DATABASE_URL").parsed(Self::parse)
     }
 }
 

@@ -6,7 +6,7 @@ use async_graphql::{Context, Data};
 
 use super::error::Result;
 use super::loaders::Loaders;
-use crate::auth::Viewer;
+use crate::auth::{Authenticator, Viewer};
 use crate::chat::Chat;
 use crate::error::Error;
 use crate::hub::Feed;
@@ -23,6 +23,8 @@ pub struct Deps {
     pub chat: Chat,
     /// For the end of the log.
     pub tail: Arc<Tail>,
+    /// For fresh tokens.
+    pub authenticator: Arc<Authenticator>,
 }
 
 /// The end of the log before the request's first resolver ran. Sibling fields are polled at once, so `head` would

@@ -24,7 +24,7 @@ pub use allowance::Allowance;
 
 use waits::waits;
 
-use crate::auth::Viewer;
+use crate::auth::{Renewal, Viewer};
 use crate::document::{Prepared, Rejection, Shape, hidden};
 use crate::error::{Code, Error};
 
@@ -76,10 +76,27 @@ impl Executor {
         prepared: Prepared,
         viewer: Option<Arc<Viewer>>,
     ) -> impl Future<Output = Result<Response, Rejection>> + Send + 'static {
+        self.execute_on(prepared, viewer, None)
+    }
+
+    /// As [`Executor::execute`], for an operation that came by a socket: `reauthenticate` leaves a fresh token there.
+    ///
+    /// # Errors
+    /// As [`Executor::execute`].
+    pub fn execute_on(
+        &self,
+        prepared: Prepared,
+        viewer: Option<Arc<Viewer>>,
+        socket: Option<Renewal>,
+    ) -> impl Future<Output = Result<Response, Rejection>> + Send + 'static {
         let inner = self.0.clone();
         async move {
             inner.admit(&prepared, viewer.as_deref())?;
-            let request = request(&prepared, (inner.equip)(viewer.as_ref()));
+            let mut data = (inner.equip)(viewer.as_ref());
+            if let Some(socket) = socket {
+                data.insert(socket);
+            }
+            let request = request(&prepared, data);
             // A panic leaves nothing behind that others share: resolvers only read and send.
             let run = AssertUnwindSafe(inner.schema.run(request)).catch_unwind();
             match run.await {

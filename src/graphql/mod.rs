@@ -24,6 +24,7 @@ mod payload;
 mod per_viewer;
 mod query;
 mod reaction;
+mod reauthenticate;
 mod room;
 mod scalars;
 mod subscription;

@@ -1,7 +1,7 @@
 //! `Mutation`.
 //!
 //! No resolver awaits anything before its command: a socket keeps its mutations in order by polling each once, which
-//! hands the command to the writer.
+//! hands the command to the writer. (`reauthenticate` has none; sockets keep its order by themselves.)
 
 use async_graphql::{Context, Object};
 
@@ -19,6 +19,7 @@ use super::payload::{
     DeleteRoomPayload, EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, MarkReadPayload,
     RemoveMemberPayload, RemoveReactionPayload, SendMessagePayload, UpdateRoomPayload,
 };
+use super::reauthenticate::{ReauthenticateInput, ReauthenticatePayload, reauthenticate};
 use super::room::Room;
 use crate::auth::Viewer;
 use crate::chat::Chat;
@@ -195,6 +196,15 @@ impl Mutation {
         let (message, emoji) = input.parsed()?;
         let message = Message::new(chat.remove_reaction(by, message, emoji).await?, None);
         Ok(Some(RemoveReactionPayload { message }))
+    }
+
+    /// A fresh token of the same user for the socket that this arrives on; its subscriptions go on.
+    async fn reauthenticate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token.")] input: ReauthenticateInput,
+    ) -> Result<Option<ReauthenticatePayload>> {
+        reauthenticate(ctx, input).await.map(Some)
     }
 }
 

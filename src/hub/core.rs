@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::cache::Payloads;
 use super::line::Inbox;
+use super::lines::Lines;
 use super::operations::{Idle, Operations};
 use super::position::Pace;
 use super::worker::Worker;
@@ -31,6 +32,7 @@ pub(super) struct Core {
     pub(super) shape: Arc<Shape>,
     pub(super) operations: Operations,
     pub(super) payloads: Arc<Payloads>,
+    pub(super) lines: Arc<Lines>,
     pub(super) runtime: Handle,
     /// Lets a few catch-ups read at a time, so that when everyone comes back at once the others find the store free.
     pub(super) reads: Semaphore,
@@ -67,6 +69,7 @@ impl Core {
             execute: setup.execute,
             shape: setup.shape,
             operations: Operations::new(&Self::IDLE_OPERATIONS),
+            lines: Arc::new(Lines::new(setup.revocations)),
             runtime: Handle::current(),
             reads: Semaphore::new(Self::READS),
             pace: Pace::default(),

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 #[cfg(test)]
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use crate::auth::Viewer;
 use crate::error::Error;
 #[cfg(test)]
 use crate::interleave::explored;
-use crate::model::{Access, Cursor, Seq};
+use crate::model::{Access, Cursor, Seq, Timestamp};
 
 /// A subscription.
 pub(super) struct Sub {
@@ -110,6 +110,8 @@ pub(super) struct Line {
     noticed: Notify,
     /// Its worker has lost its seats: no position of theirs can be told.
     broken: AtomicBool,
+    /// When the token in force was issued, as [`Timestamp`]; the earliest of all where it does not say.
+    issued_at: AtomicI64,
 }
 
 #[derive(Default)]
@@ -139,6 +141,7 @@ impl Line {
         envelope: Arc<dyn Envelope>,
         inbox: Arc<Inbox>,
     ) -> Self {
+        let issued_at = AtomicI64::new(issued_at(&viewer));
         Self {
             id,
             viewer,
@@ -149,7 +152,17 @@ impl Line {
             state: Mutex::default(),
             noticed: Notify::new(),
             broken: AtomicBool::new(false),
+            issued_at,
         }
+    }
+
+    pub(super) fn issued_at(&self) -> Timestamp {
+        Timestamp(self.issued_at.load(Ordering::Relaxed))
+    }
+
+    /// A fresh token of the same user is in force.
+    pub(super) fn renew(&self, viewer: &Viewer) {
+        self.issued_at.store(issued_at(viewer), Ordering::Relaxed);
     }
 
     pub(super) fn add(&self, sub: Arc<Sub>) {
@@ -258,10 +271,16 @@ impl Line {
         self.noticed.notify_one();
     }
 
-    /// Asks the transport to close the socket after a defect of ours. Once is enough: there may be many seats.
+    /// Asks the transport to close the socket after a defect of ours.
     pub(super) fn close_for_defect(&self) {
         self.broken.store(true, Ordering::Relaxed);
-        let close = Notice::Close(1013, "something went wrong here; connect again");
+        // There may be many seats.
+        self.close_once(1013, "something went wrong here; connect again");
+    }
+
+    /// As [`Line::close`], unless it was asked already.
+    pub(super) fn close_once(&self, code: u16, reason: &'static str) {
+        let close = Notice::Close(code, reason);
         let mut state = self.state();
         if !state.notices.contains(&close) {
             state.notices.push_back(close);
@@ -300,6 +319,10 @@ impl Line {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn issued_at(viewer: &Viewer) -> i64 {
+    viewer.issued_at.map_or(i64::MIN, |at| at.0)
 }
 
 /// The connections that have left word for a worker.

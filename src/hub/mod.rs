@@ -9,6 +9,7 @@ mod canonical;
 mod catch_up;
 mod core;
 mod line;
+mod lines;
 mod operation;
 mod operations;
 mod outbox;
@@ -37,7 +38,7 @@ use self::catch_up::{Asked, CatchUp};
 use self::core::{Core, Crew};
 use self::line::{Line, Place, Sub};
 use self::operation::Operation;
-use crate::auth::Viewer;
+use crate::auth::{Revocations, Viewer};
 use crate::document::{Prepared, Shape};
 use crate::error::Error;
 use crate::log::Tail;
@@ -119,6 +120,8 @@ pub struct Setup {
     pub execute: Execute,
     /// The schema's shape, with its `@perViewer` marks.
     pub shape: Arc<Shape>,
+    /// Whose connections are to be closed.
+    pub revocations: Arc<Revocations>,
     /// Threads; one a core is best.
     pub workers: usize,
 }
@@ -147,6 +150,7 @@ impl Hub {
         let workers = setup.workers;
         let core = Arc::new(Core::new(setup));
         let crew = Crew::start(&core, workers)?;
+        core.spawn(core.lines.clone().watch(core.lines.changes()));
         Ok(Self {
             core,
             crew: Arc::new(crew),
@@ -161,7 +165,7 @@ impl Hub {
         plan::plan(&self.core, prepared, viewer).await
     }
 
-    /// A new connection, on one worker for life.
+    /// A new connection, on one worker for life. It is told to close with 4403 when the viewer's token is withdrawn.
     pub fn connect(
         &self,
         viewer: Arc<Viewer>,
@@ -169,10 +173,11 @@ impl Hub {
         envelope: Arc<dyn Envelope>,
     ) -> Connection {
         let (id, inbox) = self.crew.next();
-        let line = Line::new(id, viewer, outbox, envelope, inbox);
+        let line = Arc::new(Line::new(id, viewer, outbox, envelope, inbox));
+        self.core.lines.add(&line);
         Connection {
             core: self.core.clone(),
-            line: Arc::new(line),
+            line,
         }
     }
 
@@ -240,6 +245,12 @@ impl Connection {
         self.line.cancel(id);
     }
 
+    /// The viewer's token has been replaced by a fresh one.
+    pub fn renew(&self, viewer: &Viewer) {
+        self.line.renew(viewer);
+        self.core.lines.check(&self.line);
+    }
+
     /// Queues a ping with the positions of all durable subscriptions, behind everything those positions cover.
     pub fn ping(&self) {
         self.line.post(|mail| mail.ping = true);
@@ -253,6 +264,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.core.lines.remove(&self.line);
         self.line.cancel_all();
     }
 }

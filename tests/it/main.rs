@@ -15,5 +15,6 @@ mod slow_readers;
 mod stopping;
 mod streams;
 mod stress;
+mod tokens;
 mod walls;
 mod websocket;

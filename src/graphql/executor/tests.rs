@@ -193,6 +193,7 @@ fn viewer() -> Arc<Viewer> {
     Arc::new(Viewer {
         user: Arc::new(User::unseen(UserId::parse("id", "ada").unwrap())),
         expires_at: Timestamp(0),
+        issued_at: None,
     })
 }
 

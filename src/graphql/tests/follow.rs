@@ -82,6 +82,7 @@ impl Follow {
             tail: world.deps.tail.clone(),
             execute: Arc::new(move |prepared, data| executor.stream(prepared, data)),
             shape: shape.clone(),
+            revocations: Arc::default(),
             workers: 2,
         });
         let documents = Documents::new(Limits::default(), shape);

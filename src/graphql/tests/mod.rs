@@ -6,6 +6,7 @@ mod follow;
 mod paging;
 mod reactions;
 mod reading;
+mod reauthenticate;
 mod schema;
 mod sharing;
 mod statements;

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Deps, Schema, equip, schema};
-use crate::auth::Viewer;
+use crate::auth::{Authenticator, KeySource, Rules, Secret, Viewer};
 use crate::bus::LocalBus;
 use crate::chat::Chat;
 use crate::log::{Tail, TailLimits, Writer};
@@ -42,6 +42,7 @@ pub(super) fn viewer(sub: &str) -> Arc<Viewer> {
     Arc::new(Viewer {
         user: Arc::new(user),
         expires_at: Timestamp(i64::MAX),
+        issued_at: None,
     })
 }
 
@@ -58,7 +59,14 @@ impl World {
         let (tail, following) = tail.await.unwrap();
         let following = Some(tokio::spawn(following));
         let chat = Chat::new(writer, *store.fingerprint_key());
-        let deps = Deps { store, chat, tail };
+        let secret = Secret::parse(&"a secret ".repeat(4)).unwrap();
+        let authenticator = Authenticator::new(KeySource::Secret(secret), Rules::default());
+        let deps = Deps {
+            store,
+            chat,
+            tail,
+            authenticator: Arc::new(authenticator.unwrap()),
+        };
         Self {
             schema: schema(deps.clone()),
             deps,

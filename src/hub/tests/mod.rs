@@ -6,6 +6,7 @@ mod delivery;
 mod model;
 mod plans;
 mod positions;
+mod revocations;
 mod schema;
 mod starts;
 mod store;

@@ -62,6 +62,7 @@ impl World {
             tail: tail.clone(),
             execute: Arc::new(move |prepared, data| executor.stream(prepared, data)),
             shape: shape.clone(),
+            revocations: Arc::default(),
             workers,
         });
         Self {
@@ -254,6 +255,10 @@ impl World {
         prepared.map_err(|rejection| format!("{:?}", rejection.errors))
     }
 
+    pub(super) fn dress() -> Arc<dyn Envelope> {
+        Arc::new(Dress)
+    }
+
     pub(super) fn client(&self, name: &str) -> Client {
         self.client_with(name, Outbox::BUDGET_BYTES)
     }
@@ -276,6 +281,7 @@ pub(super) fn viewer(name: &str) -> Arc<Viewer> {
     Arc::new(Viewer {
         user: user(name),
         expires_at: Timestamp(i64::MAX),
+        issued_at: None,
     })
 }
 

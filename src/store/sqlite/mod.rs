@@ -26,6 +26,7 @@ mod pages;
 mod reactions;
 mod reader;
 mod replay;
+mod revocations;
 mod rows;
 mod sql;
 mod sweep;
@@ -34,6 +35,7 @@ mod tests;
 mod writer;
 
 pub use open::OpenError;
+pub use revocations::{Denylist, Visit};
 
 /// When a commit has reached the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -76,6 +76,12 @@ pub enum OpenError {
         /// Its version.
         found: String,
     },
+    /// A visit to a database that is not there, or that this program has not brought up to its schema yet.
+    #[error("{}: there is no database of this version of Tidings; start the server on it once", path.display())]
+    NotYet {
+        /// The database file.
+        path: PathBuf,
+    },
     /// Anything else.
     #[error("{}: {source}", path.display())]
     Other {
@@ -121,6 +127,26 @@ pub(super) async fn open(url: &str, options: &SqliteOptions) -> Result<Opened, O
         epochs,
         fingerprint_key,
     })
+}
+
+/// Connects to a database that is there, beside the server that may be using it.
+pub(super) async fn visit(
+    url: &str,
+    options: &SqliteOptions,
+) -> Result<(PathBuf, SqliteConnection), OpenError> {
+    let path = path(url)?;
+    let Ok(path) = path.canonicalize() else {
+        return Err(OpenError::NotYet { path });
+    };
+    let mut conn =
+        (writing(&path, options).connect().await).map_err(|error| refused(&path, error))?;
+    identity(&mut conn, &path).await?;
+    let tables = one(sql::VISITABLE, &mut conn, &path).await?;
+    match Columns::of(&tables).flag() {
+        Ok(true) => Ok((path, conn)),
+        Ok(false) => Err(OpenError::NotYet { path }),
+        Err(error) => Err(refused(&path, error)),
+    }
 }
 
 fn path(url: &str) -> Result<PathBuf, OpenError> {
@@ -311,7 +337,7 @@ async fn known(conn: &mut SqliteConnection) -> Result<([u8; 32], Epochs)> {
 }
 
 /// SQLite's error as one that names the file. Codes: <https://sqlite.org/rescode.html>.
-fn refused(path: &Path, error: Error) -> OpenError {
+pub(super) fn refused(path: &Path, error: Error) -> OpenError {
     let code = error.as_database_error().and_then(|error| error.code());
     let primary = code
         .and_then(|code| code.parse::<u32>().ok())

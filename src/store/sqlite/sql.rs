@@ -258,6 +258,18 @@ pub(super) const EPOCHS: &str = "SELECT epoch, first_seq FROM epochs ORDER BY n"
 pub(super) const BOUNDS: &str = concat!("SELECT ", bounds!());
 pub(super) const READY: &str = "SELECT value FROM meta WHERE key = 'floor'";
 
+pub(super) const DENYLIST_VERSION: &str = "SELECT value FROM meta WHERE key = 'revocations'";
+/// The version, whether there is a user, the user, up to when. One row at least.
+pub(super) const DENYLIST: &str = "SELECT meta.value, revoked.user IS NOT NULL, revoked.user, revoked.up_to \
+     FROM meta LEFT JOIN revocations AS revoked ON TRUE WHERE meta.key = 'revocations'";
+/// Binds: a user, a second.
+pub(super) const REVOKE: &str = "INSERT INTO revocations (user, up_to) VALUES (?, ?) \
+     ON CONFLICT (user) DO UPDATE SET up_to = max(revocations.up_to, excluded.up_to)";
+/// Binds: a user.
+pub(super) const ALLOW: &str = "DELETE FROM revocations WHERE user = ?";
+/// Whether the tables that a visit writes are there.
+pub(super) const VISITABLE: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'revocations'";
+
 /// Binds: an instant. Stops at the first event that is not older.
 pub(super) const PLACE_BEFORE: &str = concat!(
     "SELECT coalesce((SELECT seq - 1 FROM events WHERE at >= ? ORDER BY seq LIMIT 1), ",

@@ -11,6 +11,7 @@ use crate::store::contract::{Bench, contract};
 
 mod file;
 mod plans;
+mod revocations;
 mod wiping;
 
 /// A database in a folder of its own.

@@ -64,6 +64,7 @@ impl Admit for ByName {
             name => Ok(Arc::new(Viewer {
                 user: Arc::new(User::unseen(UserId::parse("id", name).unwrap())),
                 expires_at: Timestamp(0),
+                issued_at: None,
             })),
         }
     }

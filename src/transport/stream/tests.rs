@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::feed::Feed;
 use super::format::Format;
 use super::wire::Wire;
+use crate::auth::Viewer;
 use crate::hub::{Frame, Notice, Outbox};
 use crate::model::{Cursor, UserId};
 use crate::transport::census::Census;
@@ -30,6 +31,8 @@ impl Subscriptions for ByHand {
     fn subscribe(&self, _: Arc<str>, (): (), _: Option<Cursor>) {}
 
     fn unsubscribe(&self, _: &str) {}
+
+    fn renew(&self, _: &Viewer) {}
 
     fn ping(&self) {
         self.outbox

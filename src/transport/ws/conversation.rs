@@ -20,8 +20,8 @@ pub struct AtOnce {
     pub operations: usize,
 }
 
-/// One run of an operation: ids are used again, tickets are not.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// One run of an operation: ids are used again, tickets are not. The later one is the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Ticket(u64);
 
 /// What an operation turned out to be.

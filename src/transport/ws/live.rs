@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::{Api, Subscriptions};
-use crate::auth::Viewer;
+use crate::auth::{Renewal, Viewer};
 use crate::document::{Documents, Params, Prepared, Rejection};
 use crate::error::Error;
 use crate::graphql::executor::Executor;
@@ -39,8 +39,13 @@ impl Api for Live {
             .map_err(errors)
     }
 
-    async fn execute(&self, prepared: Prepared, viewer: Arc<Viewer>) -> Result<String, String> {
-        let execution = self.executor.execute(prepared, Some(viewer));
+    async fn execute(
+        &self,
+        prepared: Prepared,
+        viewer: Arc<Viewer>,
+        renewal: Option<Renewal>,
+    ) -> Result<String, String> {
+        let execution = self.executor.execute_on(prepared, Some(viewer), renewal);
         let response = execution.await.map_err(errors)?;
         // A response of the executor's holds nothing that JSON cannot.
         serde_json::to_string(&response).map_err(|_| errors(Error::Internal.into()))
@@ -73,6 +78,10 @@ impl Subscriptions for Connection {
 
     fn unsubscribe(&self, id: &str) {
         self.unsubscribe(id);
+    }
+
+    fn renew(&self, viewer: &Viewer) {
+        self.renew(viewer);
     }
 
     fn ping(&self) {

@@ -41,7 +41,7 @@ pub(in crate::transport) use frame::{all_unavailable, errors};
 pub(in crate::transport) use socket::{lifetime, now};
 pub(in crate::transport) use timers::{Due, Timers};
 
-use crate::auth::Viewer;
+use crate::auth::{Renewal, Viewer};
 use crate::document::Prepared;
 use crate::error::Error;
 use crate::hub::{Envelope, Notice, Outbox};
@@ -75,7 +75,8 @@ pub trait Api: Send + Sync + 'static {
     fn prepare(&self, request: Map<String, Json>) -> Result<Prepared, String>;
 
     /// Executes a query or mutation: the response as JSON text. A mutation's command reaches the writer's queue on the
-    /// future's first poll: mutations are polled once in the order in which they came.
+    /// future's first poll: mutations are polled once in the order in which they came. A fresh token for the socket is left
+    /// in `renewal`, which mutations bring along.
     ///
     /// # Errors
     /// A JSON array of GraphQL errors: nothing was executed.
@@ -83,6 +84,7 @@ pub trait Api: Send + Sync + 'static {
         &self,
         prepared: Prepared,
         viewer: Arc<Viewer>,
+        renewal: Option<Renewal>,
     ) -> impl Future<Output = Result<String, String>> + Send;
 
     /// Plans a subscription. It begins at the end of the log as of the future's first poll: plans are polled once in the
@@ -118,6 +120,9 @@ pub trait Subscriptions: Send + Sync + 'static {
 
     /// Ends a subscription: nothing more of it enters the outbox once this returns.
     fn unsubscribe(&self, id: &str);
+
+    /// The viewer's token has been replaced by a fresh one.
+    fn renew(&self, viewer: &Viewer);
 
     /// Queues a ping with each subscription's position, behind what those positions cover.
     fn ping(&self);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::conversation::{Kind, Start};
+use super::conversation::{Kind, Start, Ticket};
 use super::speech::{Action, Beat, Said, Speech};
 use super::timers::{Due, Timers};
 use super::upgrade::Endpoint;
@@ -31,6 +31,8 @@ const DEAF_BYTES: usize = 2 * Outbox::BUDGET_BYTES;
 /// Who is on the other end, once that is known.
 struct Known<A: Api> {
     viewer: Arc<Viewer>,
+    /// The mutation that brought its token; none where `connection_init` did.
+    renewed_by: Option<Ticket>,
     connection: A::Connection,
     _counted: Counted,
 }
@@ -258,15 +260,12 @@ impl<A: Api, P: Speech> Socket<A, P> {
         match done {
             Done::Authenticated(Ok(viewer)) => self.welcome(viewer),
             Done::Authenticated(Err(error)) => self.close(turned_away(&error)),
-            Done::Answered(start, result) => {
-                self.work.finished(start.ticket);
-                match result {
-                    Ok(response) => {
-                        let answer = self.protocol.answer(&start.id, start.ticket, &response);
-                        self.say(answer.unwrap_or_default());
-                    }
-                    Err(errors) => self.refuse(&start, &errors),
+            Done::Answered(start, result) => self.answered(&start, result),
+            Done::Mutated(start, result, fresh) => {
+                if let Some(viewer) = fresh {
+                    self.renew(viewer, start.ticket);
                 }
+                self.answered(&start, result);
             }
             Done::Planned(start, Ok(plan)) => {
                 self.work.finished(start.ticket);
@@ -283,6 +282,29 @@ impl<A: Api, P: Speech> Socket<A, P> {
             Done::Stopped => {}
         }
         self.leave_when_quiet();
+    }
+
+    fn answered(&mut self, start: &Start, result: Result<String, String>) {
+        self.work.finished(start.ticket);
+        match result {
+            Ok(response) => {
+                let answer = self.protocol.answer(&start.id, start.ticket, &response);
+                self.say(answer.unwrap_or_default());
+            }
+            Err(errors) => self.refuse(start, &errors),
+        }
+    }
+
+    /// Of two fresh tokens the one that was sent later counts, whichever was checked first.
+    fn renew(&mut self, viewer: Arc<Viewer>, ticket: Ticket) {
+        let Some(known) = &mut self.known else { return };
+        if known.renewed_by.is_some_and(|later| later > ticket) {
+            return;
+        }
+        self.timers.renewed(now(), lifetime(&viewer));
+        known.connection.renew(&viewer);
+        known.viewer = viewer;
+        known.renewed_by = Some(ticket);
     }
 
     fn welcome(&mut self, viewer: Arc<Viewer>) {
@@ -305,6 +327,7 @@ impl<A: Api, P: Speech> Socket<A, P> {
         let connection = api.connect(viewer.clone(), self.outbox.clone(), envelope);
         self.known = Some(Known {
             viewer,
+            renewed_by: None,
             connection,
             _counted: counted,
         });

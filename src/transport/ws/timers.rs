@@ -135,14 +135,19 @@ impl Timers {
         started: Instant,
     ) {
         self.set(What::Token, None);
-        // A token that outlives the clock never expires.
-        self.set(What::Expiry, now.checked_add(lifetime));
+        self.renewed(now, lifetime);
         if !self.waits.ping.is_zero() {
             let first = now + self.waits.ping.mul_f64(first_ping.clamp(0.0, 1.0));
             let into_step = first.duration_since(started).as_nanos() % Self::PING_STEP.as_nanos();
             let into_step = u64::try_from(into_step).map_or(Duration::ZERO, Duration::from_nanos);
             self.set(What::Ping, Some((first - into_step).max(now)));
         }
+    }
+
+    /// A fresh token has come, which holds for `lifetime`.
+    pub(super) fn renewed(&mut self, now: Instant, lifetime: Duration) {
+        // A token that outlives the clock never expires.
+        self.set(What::Expiry, now.checked_add(lifetime));
     }
 
     /// Something came from the client: it is there.
@@ -283,6 +288,19 @@ mod tests {
         assert_eq!(emptied.due(now + 11 * SECOND), None);
         let due = timers.due(now + 19 * SECOND);
         assert_eq!(due, Some(Due::Close(Close::TOO_SLOW)));
+    }
+
+    #[test]
+    fn a_fresh_token_puts_the_end_off_or_brings_it_nearer() {
+        let now = Instant::now();
+        let expires = |lifetime| {
+            let mut timers = ready(now);
+            timers.renewed(now + SECOND, lifetime);
+            timers.at[What::Expiry as usize].map(|at| at - now)
+        };
+        assert_eq!(expires(7200 * SECOND), Some(7201 * SECOND));
+        assert_eq!(expires(60 * SECOND), Some(61 * SECOND));
+        assert_eq!(expires(Duration::MAX), None);
     }
 
     #[test]

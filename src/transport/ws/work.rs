@@ -15,7 +15,7 @@ use futures_util::{FutureExt, StreamExt};
 
 use super::conversation::{Start, Ticket};
 use super::{Api, frame};
-use crate::auth::Viewer;
+use crate::auth::{Renewal, Viewer};
 use crate::document::Prepared;
 use crate::error::Error;
 
@@ -23,8 +23,10 @@ use crate::error::Error;
 pub(super) enum Done<A: Api> {
     /// The token was checked.
     Authenticated(Result<Arc<Viewer>, Error>),
-    /// A query or mutation was executed (its response), or could not be (errors).
+    /// A query was executed (its response), or could not be (errors).
     Answered(Start, Result<String, String>),
+    /// Likewise a mutation, which may have brought a fresh token.
+    Mutated(Start, Result<String, String>, Option<Arc<Viewer>>),
     /// A subscription was planned (or errors).
     Planned(Start, Result<A::Plan, String>),
     /// It was stopped.
@@ -110,7 +112,7 @@ impl<A: Api> Work<A> {
     pub(super) fn query(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
         let (api, ticket) = (self.api.clone(), start.ticket);
         let query = async move {
-            let response = guarded(api.execute(prepared, viewer)).await;
+            let response = guarded(api.execute(prepared, viewer, None)).await;
             Done::Answered(start, response)
         };
         let query = self.stoppable(ticket, query);
@@ -192,8 +194,9 @@ impl<A: Api> Work<A> {
         }
         let api = self.api.clone();
         let mutation = async move {
-            let response = guarded(api.execute(prepared, viewer)).await;
-            Done::Answered(start, response)
+            let renewal = Renewal::default();
+            let response = guarded(api.execute(prepared, viewer, Some(renewal.clone()))).await;
+            Done::Mutated(start, response, renewal.take())
         };
         self.going().running.push(polled_once(mutation.boxed()));
     }

@@ -131,6 +131,11 @@ impl TestServer {
         &self.logs
     }
 
+    /// The binary with this server's settings, to be run beside it with `super::run`.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.plan.command(args)
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -144,6 +144,7 @@ fn hub(world: &World, plain: &Plain, tail: Arc<Tail>) -> Hub {
         tail,
         execute: Arc::new(move |prepared, data| executor.stream(prepared, data)),
         shape: plain.shape.clone(),
+        revocations: Arc::default(),
         workers: 2,
     });
     hub.unwrap()

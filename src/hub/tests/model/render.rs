@@ -39,6 +39,7 @@ pub(super) fn setup(store: Arc<dyn Store>, tail: Arc<Tail>) -> Setup {
         tail,
         execute: Arc::new(|_, data| render(&data)),
         shape: SHAPE.clone(),
+        revocations: Arc::default(),
         workers: 1,
     }
 }

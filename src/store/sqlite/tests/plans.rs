@@ -12,6 +12,7 @@ const HOT: &[&str] = &[
     sql::COMMIT,
     sql::BOUNDS,
     sql::READY,
+    sql::DENYLIST_VERSION,
     sql::ROOMS,
     sql::MESSAGES,
     sql::REACTED,

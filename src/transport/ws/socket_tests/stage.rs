@@ -9,7 +9,7 @@ use async_graphql::parser::types::{DocumentOperations, OperationType, Selection}
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::auth::Viewer;
+use crate::auth::{Renewal, Viewer};
 use crate::document::Prepared;
 use crate::error::Error;
 use crate::hub::{Envelope, Frame, Notice, Outbox};
@@ -20,6 +20,7 @@ pub(super) const HEAD: &str = "00000000010000000007";
 
 /// - Tokens: `bad`, `busy`, `never` are what they say; `ada 60` is ada for a minute.
 /// - `{ at(gate) }`: variables `{"gate": "g"}` make an operation wait until [`Stage::open`] is called with `g`.
+/// - Variables `{"token": "ada 90"}` make a mutation bring a fresh token.
 /// - `{ panic }` panics, `{ refused }` is refused, `{ large }` answers a megabyte; `subscription { busy }` is `UNAVAILABLE`.
 /// - Mutations and subscriptions note the name of their first field on the first poll.
 pub(super) struct Stage {
@@ -132,6 +133,7 @@ impl Api for Stage {
         Ok(Arc::new(Viewer {
             user,
             expires_at: Timestamp(Timestamp::now().0 + lifetime_ms),
+            issued_at: None,
         }))
     }
 
@@ -156,12 +158,21 @@ impl Api for Stage {
         Ok(prepared)
     }
 
-    async fn execute(&self, prepared: Prepared, viewer: Arc<Viewer>) -> Result<String, String> {
+    async fn execute(
+        &self,
+        prepared: Prepared,
+        viewer: Arc<Viewer>,
+        renewal: Option<Renewal>,
+    ) -> Result<String, String> {
         let fields = fields(&prepared);
         if prepared.kind == OperationType::Mutation {
             self.begun.lock().unwrap().push(fields[0].clone());
         }
         self.perform(&prepared).await;
+        if let Some(async_graphql::Value::String(token)) = prepared.variables.get("token") {
+            let fresh = self.authenticate(token).await;
+            renewal.unwrap().leave(fresh.unwrap());
+        }
         match fields[0].as_str() {
             "panic" => panic!("as told"),
             "refused" => Err(refusal()),
@@ -260,6 +271,8 @@ impl Subscriptions for LineEnd {
         self.0.subscribed.lock().unwrap().remove(id);
         self.0.changed.notify_waiters();
     }
+
+    fn renew(&self, _: &Viewer) {}
 
     fn ping(&self) {
         if let Some(ping) = self.0.envelope.ping(&[]) {

@@ -121,6 +121,65 @@ async fn a_token_that_expires_closes_4403_after_the_leeway() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fresh_token_puts_the_end_of_the_socket_off() {
+    let mut client = World::with(|settings| settings.waits.ping = Duration::ZERO)
+        .pipe(PIPE_BYTES)
+        .await;
+    client.init("ada 60").await;
+    tokio::time::advance(80 * SECOND).await;
+    let start = Instant::now();
+    client
+        .subscribe("1", "mutation { a }", json!({ "token": "ada 600" }))
+        .await;
+    assert_eq!(client.hear().await["type"], "next");
+    assert_eq!(client.hear().await["type"], "complete");
+    assert_eq!(
+        client.closed().await,
+        (4403, "Forbidden: the token has expired".to_owned())
+    );
+    assert_eq!((start.elapsed() + SECOND / 2).as_secs(), 630);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_fresh_tokens_the_one_that_was_sent_later_counts() {
+    for (first, second) in [("1", "2"), ("2", "1")] {
+        let world = World::with(|settings| settings.waits.ping = Duration::ZERO);
+        let mut client = world.pipe(PIPE_BYTES).await;
+        client.init("ada 60").await;
+        let start = Instant::now();
+        for (id, token) in [("1", "ada 600"), ("2", "ada 120")] {
+            let variables = json!({ "token": token, "gate": id });
+            client.subscribe(id, "mutation { a }", variables).await;
+            world.stage.waiting.acquire().await.unwrap().forget();
+        }
+        for id in [first, second] {
+            world.stage.open(id);
+            assert_eq!(client.hear().await["id"], id);
+            assert_eq!(client.hear().await["type"], "complete");
+        }
+        assert_eq!(client.close_code().await, 4403);
+        assert_eq!((start.elapsed() + SECOND / 2).as_secs(), 150, "{first}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_token_counts_also_for_who_does_not_wait_for_the_answer() {
+    let world = World::with(|settings| settings.waits.ping = Duration::ZERO);
+    let mut client = world.pipe(PIPE_BYTES).await;
+    client.init("ada 60").await;
+    let start = Instant::now();
+    let variables = json!({ "token": "ada 600", "gate": "g" });
+    client.subscribe("1", "mutation { a }", variables).await;
+    world.stage.waiting.acquire().await.unwrap().forget();
+    client.complete("1").await;
+    client.say(json!({ "type": "ping" })).await;
+    assert_eq!(client.hear().await["type"], "pong");
+    world.stage.open("g");
+    assert_eq!(client.close_code().await, 4403);
+    assert_eq!((start.elapsed() + SECOND / 2).as_secs(), 630);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_takes_nothing_for_ten_seconds_is_let_go() {
     let world = World::new();
     let mut client = world.pipe(PIPE_BYTES).await;
