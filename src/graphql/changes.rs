@@ -2,18 +2,20 @@
 
 use async_graphql::{Context, SimpleObject};
 
-use super::asking::{store, viewer};
+use super::asking::{deps, store, viewer};
 use super::error::Result;
 use super::event::Event;
 use super::page::size;
 use super::scalars::Cursor;
-use crate::model::{Scope, Seq};
-use crate::store::{Bounds, Store};
+use crate::model::{self, Data, Message, Scope, Seq};
+use crate::store::{Bounds, Replayed, Store};
 
 /// Events where nothing is said: what a phone missed overnight.
 const DEFAULT: usize = 200;
 /// As many as the store reads in one go.
 const MAX: usize = 500;
+/// What the events of a page may say in all: ten seconds on a line of 50 kB a second. The first one passes in any case.
+const BYTES_MAX: usize = 512 * 1024;
 
 /// A piece of the log.
 #[derive(SimpleObject)]
@@ -41,34 +43,38 @@ impl ChangePage {
             return Ok(Self::afresh(store, store.bounds().await?));
         };
         let after = after.parsed("after")?;
-        if limit == 0 {
+        // Most of those who poll have missed nothing. The tail may be a moment behind, so one row of the store decides.
+        if after.seq >= deps(ctx)?.tail.head() {
             let bounds = store.bounds().await?;
-            let honoured = store.epochs().honour(after, bounds.floor, bounds.head);
-            return Ok(match honoured {
-                Ok(place) => Self::page(store, Vec::new(), place, bounds),
-                Err(_) => Self::afresh(store, bounds),
-            });
+            if after.seq >= bounds.head {
+                return Ok(match honoured(store, after, bounds) {
+                    Some(place) => Self::page(store, Vec::new(), place, false),
+                    None => Self::afresh(store, bounds),
+                });
+            }
         }
-        // Honoured by the bounds of the transaction that read the page: the log may be pruned at any time.
-        let page = store.replay(viewer, &Scope::Mine, after.seq, limit, false);
+        // One more than is shown: whether there is more for this viewer is known only from the next one.
+        let page = store.replay(viewer, &Scope::Mine, after.seq, limit + 1, false);
         let page = page.await?;
-        let bounds = page.bounds;
-        if store
-            .epochs()
-            .honour(after, bounds.floor, bounds.head)
-            .is_err()
-        {
-            return Ok(Self::afresh(store, bounds));
+        // Honoured by the bounds of the transaction that read the page: the log may be pruned at any time.
+        let Some(place) = honoured(store, after, page.bounds) else {
+            return Ok(Self::afresh(store, page.bounds));
+        };
+        let mut items = page.items;
+        let fitting = fitting(&items, limit);
+        if fitting == items.len() {
+            return Ok(Self::page(store, items, page.end, false));
         }
-        let events = page.items.into_iter().map(Event::replayed).collect();
-        Ok(Self::page(store, events, page.end, bounds))
+        items.truncate(fitting);
+        let end = items.last().map_or(place, |last| last.cursor().seq);
+        Ok(Self::page(store, items, end, true))
     }
 
-    fn page(store: &dyn Store, events: Vec<Event>, end: Seq, bounds: Bounds) -> Self {
+    fn page(store: &dyn Store, items: Vec<Replayed>, end: Seq, has_more: bool) -> Self {
         Self {
-            events,
+            events: items.into_iter().map(Event::replayed).collect(),
             cursor: store.epochs().cursor(end).into(),
-            has_more: end < bounds.head,
+            has_more,
             reset: false,
         }
     }
@@ -81,4 +87,42 @@ impl ChangePage {
             reset: true,
         }
     }
+}
+
+fn honoured(store: &dyn Store, after: model::Cursor, bounds: Bounds) -> Option<Seq> {
+    let honoured = store.epochs().honour(after, bounds.floor, bounds.head);
+    honoured.ok()
+}
+
+/// How many of these make a page.
+fn fitting(items: &[Replayed], limit: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |item: &&Replayed| {
+        let first = bytes == 0;
+        bytes += weight(item);
+        first || bytes <= BYTES_MAX
+    };
+    items.iter().take(limit).take_while(fits).count()
+}
+
+/// About what an event says as text.
+fn weight(item: &Replayed) -> usize {
+    /// Ids, names, times.
+    const REST: usize = 512;
+    let Replayed::Event(event) = item else {
+        return REST;
+    };
+    let message = event.message().map_or(0, |message| {
+        let reply = message
+            .reply_to
+            .as_ref()
+            .and_then(|reply| reply.message.as_deref());
+        said(message) + reply.map_or(0, said)
+    });
+    REST + message
+}
+
+fn said(message: &Message) -> usize {
+    let body = message.body.as_ref().map_or(0, |body| body.as_str().len());
+    body + message.data.as_ref().map_or(0, |_| Data::MAX_BYTES)
 }

@@ -207,6 +207,16 @@ pub enum Replayed {
     },
 }
 
+impl Replayed {
+    /// Its place.
+    pub fn cursor(&self) -> Cursor {
+        match self {
+            Self::Event(event) => event.cursor,
+            Self::Revoked { cursor, .. } => *cursor,
+        }
+    }
+}
+
 /// A piece of a viewer's replay, read in one transaction.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ReplayPage {

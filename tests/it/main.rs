@@ -8,6 +8,7 @@ mod support;
 mod durability;
 mod logs;
 mod network;
+mod polling;
 mod process;
 mod refusals;
 #[cfg(target_os = "linux")]

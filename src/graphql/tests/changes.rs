@@ -116,6 +116,119 @@ async fn a_page_of_none_stays_where_it_is() {
 }
 
 #[tokio::test]
+async fn there_is_more_only_where_there_is_more_for_this_viewer() {
+    let world = World::new().await;
+    let start = world.head().await.to_string();
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    world.send("ada", &room, "last", None).await;
+    let other = world.room("eve", "PRIVATE", &[]).await;
+    for n in 0..3 {
+        world.send("eve", &other, &n.to_string(), None).await;
+    }
+    let page = changes(&world, "ada", json!({"after": start, "first": 1})).await;
+    assert_eq!(page["hasMore"], true);
+    let after = text(&page["cursor"]);
+    for first in [1, 2] {
+        let page = changes(&world, "ada", json!({"after": after, "first": first})).await;
+        assert_eq!(each(&page["events"], "__typename"), ["MessageSent"]);
+        assert_eq!(page["hasMore"], false);
+        // What others said is not to be looked through again.
+        assert_eq!(text(&page["cursor"]), world.head().await.to_string());
+    }
+    let none = changes(&world, "ada", json!({"after": after, "first": 0})).await;
+    assert_eq!(
+        (&none["cursor"], &none["hasMore"]),
+        (&json!(after), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn a_viewer_without_rooms_goes_on_to_the_head() {
+    let world = World::new().await;
+    let start = world.head().await.to_string();
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    world.send("ada", &room, "hello", None).await;
+    for first in [0, 1, 500] {
+        let page = changes(&world, "eve", json!({"after": start, "first": first})).await;
+        let head = world.head().await.to_string();
+        assert_eq!(
+            page,
+            json!({"events": [], "cursor": head, "hasMore": false, "reset": false})
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_says_half_a_megabyte_and_no_more() {
+    let world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    let start = world.head().await.to_string();
+    let body = "x".repeat(16 * 1024);
+    for _ in 0..32 {
+        world.send("ada", &room, &body, None).await;
+    }
+    let page = changes(&world, "ada", json!({"after": start})).await;
+    // 16.5 KiB each: 31 fit.
+    assert_eq!(page["events"].as_array().unwrap().len(), 31);
+    assert_eq!(page["hasMore"], true);
+    assert_eq!(page["cursor"], page["events"][30]["cursor"]);
+    let args = json!({"after": page["cursor"]});
+    let rest = changes(&world, "ada", args).await;
+    assert_eq!(rest["events"].as_array().unwrap().len(), 1);
+    assert_eq!(rest["hasMore"], false);
+    let args = json!({"after": start, "first": 31});
+    let all = changes(&world, "ada", args).await;
+    assert_eq!(all["events"], page["events"]);
+}
+
+#[tokio::test]
+async fn a_place_that_retention_took_away_resets_and_the_last_one_kept_does_not() {
+    let world = World::new().await;
+    let mut places = vec![world.head().await];
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    for n in 0..3 {
+        places.push(world.head().await);
+        world.send("ada", &room, &n.to_string(), None).await;
+    }
+    world.writer.prune(places[2].seq).await.unwrap();
+    let head = world.head().await.to_string();
+    for place in &places[..2] {
+        let page = changes(&world, "ada", json!({"after": place.to_string()})).await;
+        assert_eq!(
+            page,
+            json!({"events": [], "cursor": head, "hasMore": false, "reset": true})
+        );
+    }
+    let page = changes(&world, "ada", json!({"after": places[2].to_string()})).await;
+    assert_eq!(each(&page["events"], "__typename"), ["MessageSent"; 2]);
+    assert_eq!(page["reset"], false);
+}
+
+#[tokio::test]
+async fn one_row_tells_that_nothing_has_happened_and_nothing_that_has_is_overlooked() {
+    let mut world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    let head = world.head().await;
+    let mut growth = world.deps.tail.watch();
+    growth.wait_for(|seen| *seen >= head.seq).await.unwrap();
+    world.hush().await;
+    let args = json!({"after": head.to_string()});
+    let before = world.deps.store.reads();
+    let page = changes(&world, "ada", args.clone()).await;
+    // One is the world's own, for the head.
+    assert_eq!(world.deps.store.reads() - before, 2);
+    assert_eq!(page["cursor"], head.to_string());
+    assert_eq!(
+        (&page["hasMore"], &page["reset"]),
+        (&json!(false), &json!(false))
+    );
+    // The tail does not hear of this one.
+    world.send("ada", &room, "acknowledged", None).await;
+    let page = changes(&world, "ada", args).await;
+    assert_eq!(page["events"][0]["message"]["body"], "acknowledged");
+}
+
+#[tokio::test]
 async fn the_head_is_where_the_request_began() {
     let world = World::new().await;
     let before = world.head().await.to_string();

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Deps, Schema, equip, schema};
 use crate::auth::{Authenticator, KeySource, Rules, Secret, Viewer};
 use crate::bus::LocalBus;
-use crate::chat::Chat;
+use crate::chat::{Chat, Command};
 use crate::log::{Tail, TailLimits, Writer};
 use crate::model::{Cursor, Timestamp, User, UserId};
 use crate::store::Store;
@@ -23,6 +23,7 @@ pub(super) struct World {
     pub(super) bus: Arc<LocalBus>,
     stop: CancellationToken,
     following: Option<JoinHandle<()>>,
+    pub(super) writer: Writer<Command>,
     _folder: TempDir,
 }
 
@@ -58,7 +59,7 @@ impl World {
         let tail = Tail::start(store.clone(), &*bus, TailLimits::default(), stop.clone());
         let (tail, following) = tail.await.unwrap();
         let following = Some(tokio::spawn(following));
-        let chat = Chat::new(writer, *store.fingerprint_key());
+        let chat = Chat::new(writer.clone(), *store.fingerprint_key());
         let secret = Secret::parse(&"a secret ".repeat(4)).unwrap();
         let authenticator = Authenticator::new(KeySource::Secret(secret), Rules::default());
         let deps = Deps {
@@ -73,6 +74,7 @@ impl World {
             bus,
             stop,
             following,
+            writer,
             _folder: folder,
         }
     }

@@ -102,9 +102,9 @@ impl SqliteStore {
                     .map(|(room, seq)| self.revoked(room, seq)),
             )
             .collect();
-        items.sort_by_key(|item| place(item).seq);
+        items.sort_by_key(|item| item.cursor().seq);
         let end = match items.last() {
-            Some(last) if items.len() >= limit => place(last).seq,
+            Some(last) if items.len() >= limit => last.cursor().seq,
             None if limit == 0 => after,
             _ => found.bounds.head,
         };
@@ -207,13 +207,6 @@ fn gone(id: MessageId, line: &Line, cursor: Cursor, actor: &Arc<User>) -> Messag
         cursor,
         fingerprint: Fingerprint([0; 16]),
         reactions: Arc::default(),
-    }
-}
-
-fn place(item: &Replayed) -> Cursor {
-    match item {
-        Replayed::Event(event) => event.cursor,
-        Replayed::Revoked { cursor, .. } => *cursor,
     }
 }
 

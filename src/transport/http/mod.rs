@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 
 mod admission;
+mod etag;
 mod intake;
 mod media;
 mod origin;
@@ -138,8 +139,12 @@ impl Http {
         {
             return self.stream(streams, format, parts, prepared).await;
         }
+        let may_be_kept = parts.method == Method::GET && prepared.kind == OperationType::Query;
         let response = self.execute(&parts.headers, prepared).await?;
-        Ok(reply::executed(media, &response))
+        Ok(match may_be_kept {
+            true => etag::kept(media, &response, &parts.headers),
+            false => reply::executed(media, &response),
+        })
     }
 
     async fn stream(

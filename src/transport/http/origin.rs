@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::{HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ETAG, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -33,7 +33,7 @@ pub(super) fn cors(allowed: Arc<Origins>) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         // Clients send headers of their own, for tracing say; those that matter are checked where they are read.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE])
+        .expose_headers([ETAG, RETRY_AFTER, WWW_AUTHENTICATE])
         .max_age(PREFLIGHT_AGE)
 }
 

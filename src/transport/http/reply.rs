@@ -138,6 +138,11 @@ fn write(status: StatusCode, media: Media, body: &impl Serialize) -> Response<Bo
             (StatusCode::INTERNAL_SERVER_ERROR, Body::empty())
         }
     };
+    ready(status, media, body)
+}
+
+/// With the headers of every answer.
+pub(super) fn ready(status: StatusCode, media: Media, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -247,6 +247,60 @@ async fn a_query_is_answered_by_post_and_by_get() {
 }
 
 #[tokio::test]
+async fn a_query_by_get_is_not_sent_again_where_the_client_has_the_answer() {
+    let server = Server::start().await;
+    let query = [("query", "{ viewer }")];
+    let first = seen(server.get(&query).ada()).await;
+    let etag = first.header("etag").to_owned();
+    assert!(etag.starts_with('"') && etag.len() == 34, "{etag}");
+    let asked = |etag: &str| server.get(&query).header("if-none-match", etag.to_owned());
+    let again = seen(asked(&etag).ada()).await;
+    assert_eq!((again.status, &again.body), (304, &json!("")));
+    assert_eq!(again.header("content-type"), "");
+    for answer in [&first, &again] {
+        assert_eq!(answer.header("etag"), etag);
+        assert_eq!(answer.header("cache-control"), "private, no-cache");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        let mut varies = answer.headers.get_all("vary").iter();
+        assert!(varies.any(|vary| vary == "authorization, accept"));
+    }
+    // Another viewer, another type, another tag: another answer.
+    let ben = seen(asked(&etag).bearer_auth("ben")).await;
+    assert_eq!(
+        (ben.status, &ben.body["data"]["viewer"]),
+        (200, &json!("ben"))
+    );
+    let accept = "application/graphql-response+json";
+    let newer = seen(asked(&etag).ada().header("accept", accept)).await;
+    assert_eq!(newer.status, 200);
+    assert_ne!(newer.header("etag"), etag);
+    assert_eq!(seen(asked("\"other\"").ada()).await.status, 200);
+    // The token is looked at before anything.
+    assert_eq!(
+        seen(asked(&etag).bearer_auth("bad")).await.code(),
+        "UNAUTHENTICATED"
+    );
+    // Scripts of other sites get to read the tag.
+    let elsewhere = asked("").ada().header(ORIGIN, "https://app.example.com");
+    let exposed = seen(elsewhere).await;
+    let exposed = exposed.header("access-control-expose-headers");
+    assert!(exposed.contains("etag"), "{exposed}");
+}
+
+#[tokio::test]
+async fn what_failed_or_came_by_post_is_not_kept() {
+    let server = Server::start().await;
+    let failed = seen(server.get(&[("query", "{ viewer bare }")]).ada()).await;
+    let refused = seen(server.get(&[("query", "{ nope }")]).ada()).await;
+    let post = seen(server.ask("{ viewer }").header("if-none-match", "*").ada()).await;
+    assert_eq!(post.body["data"]["viewer"], "ada");
+    for answer in [failed, refused, post] {
+        assert_eq!(answer.header("etag"), "", "{}", answer.body);
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+}
+
+#[tokio::test]
 async fn the_token_is_asked_for_where_more_than_introspection_is() {
     let server = Server::start().await;
     assert_eq!(
