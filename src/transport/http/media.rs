@@ -40,6 +40,8 @@ impl Media {
 pub(super) fn accepted(headers: &HeaderMap) -> Option<Media> {
     json(headers).or_else(|| match streaming(headers)? {
         Format::Events => Some(Media::Events),
+        // For subscriptions alone; what else is asked for comes in no parts.
+        Format::Multipart => Some(Media::Json),
     })
 }
 
@@ -131,6 +133,8 @@ struct Range {
     weight: u16,
     /// No other charset is named.
     utf8: bool,
+    /// Apollo's `subscriptionSpec` is named: without it, parts are those of `@defer`.
+    subscriptions: bool,
 }
 
 impl Range {
@@ -140,11 +144,14 @@ impl Range {
             name: parts.next()?.to_ascii_lowercase(),
             weight: 1_000,
             utf8: true,
+            subscriptions: false,
         };
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             let value = value.trim().trim_matches('"');
             if name.trim().eq_ignore_ascii_case("q") {
                 range.weight = thousandths(value);
+            } else if name.trim().eq_ignore_ascii_case("subscriptionSpec") {
+                range.subscriptions = true;
             } else if name.trim().eq_ignore_ascii_case("charset") {
                 range.utf8 = ["utf-8", "utf8"]
                     .iter()
@@ -158,6 +165,7 @@ impl Range {
     fn stream(&self) -> Option<Format> {
         match self.name.as_str() {
             name if name == Media::Events.name() && self.utf8 => Some(Format::Events),
+            "multipart/mixed" if self.subscriptions => Some(Format::Multipart),
             _ => None,
         }
     }
@@ -242,6 +250,7 @@ mod tests {
             ("text/event-stream;q=0", None),
             ("text/*", None),
             ("multipart/mixed", None),
+            ("multipart/mixed;subscriptionSpec=1.0", Some(Json)),
             ("application/graphql-response+json;q=x", None),
         ] {
             assert_eq!(answer(accept), media, "{accept}");
@@ -260,6 +269,16 @@ mod tests {
             "application/json, text/event-stream;q=0.1",
         ] {
             assert_eq!(stream(accept), Some(Format::Events), "{accept}");
+        }
+        for accept in [
+            // Apollo Client 4, Apollo iOS, Apollo Kotlin.
+            "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9",
+            "multipart/mixed;deferSpec=20220824;subscriptionSpec=1.0,application/json",
+            "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"",
+            "multipart/mixed;subscriptionSpec=1.0, text/event-stream",
+            "text/event-stream;q=0.5, multipart/mixed;subscriptionSpec=1.0",
+        ] {
+            assert_eq!(stream(accept), Some(Format::Multipart), "{accept}");
         }
         for accept in [
             "",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::chunked::{Chunked, LAST};
 use super::events::{self, EventFrames, Events};
+use super::multipart::{self, PartFrames, Parts};
 use crate::hub::{Envelope, Framing};
 
 /// What a stream is written in.
@@ -11,6 +12,8 @@ use crate::hub::{Envelope, Framing};
 pub enum Format {
     /// Server-sent events, one subscription a stream.
     Events,
+    /// Apollo's multipart subscriptions.
+    Multipart,
 }
 
 impl Format {
@@ -18,20 +21,25 @@ impl Format {
     pub(in crate::transport) const fn content_type(self) -> &'static str {
         match self {
             Self::Events => "text/event-stream; charset=utf-8",
+            Self::Multipart => multipart::CONTENT_TYPE,
         }
     }
 
     /// A whole body: one result, then the end.
     pub(in crate::transport) fn body(self, result: &str) -> String {
-        match self {
-            Self::Events => format!("{}{}", events::next(result), events::COMPLETE),
-        }
+        let next = match self {
+            // A comment has nothing to say in a body that is whole.
+            Self::Events => events::next(result),
+            Self::Multipart => format!("{}{}", self.opening(), multipart::next(result)),
+        };
+        next + self.closing()
     }
 
     /// What stands before the first result.
     pub(super) const fn opening(self) -> &'static str {
         match self {
             Self::Events => events::OPENING,
+            Self::Multipart => multipart::OPENING,
         }
     }
 
@@ -39,12 +47,14 @@ impl Format {
     pub(super) const fn closing(self) -> &'static str {
         match self {
             Self::Events => events::COMPLETE,
+            Self::Multipart => multipart::CLOSING,
         }
     }
 
     pub(super) fn envelope(self) -> Arc<dyn Envelope> {
         match self {
             Self::Events => Arc::new(Events),
+            Self::Multipart => Arc::new(Parts),
         }
     }
 
@@ -53,6 +63,8 @@ impl Format {
         match (self, in_chunks) {
             (Self::Events, true) => &Chunked(EventFrames),
             (Self::Events, false) => &EventFrames,
+            (Self::Multipart, true) => &Chunked(PartFrames),
+            (Self::Multipart, false) => &PartFrames,
         }
     }
 

@@ -10,6 +10,7 @@ mod chunked;
 mod events;
 mod feed;
 mod format;
+mod multipart;
 mod wire;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod events;
 mod graphql_sse;
+mod multipart;
 mod raw;
 
 use serde_json::{Value, json};
