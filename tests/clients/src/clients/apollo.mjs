@@ -1,13 +1,13 @@
-// Apollo Client 4 as README prints it: GraphQLWsLink for subscriptions, HttpLink for the rest.
+// Apollo Client 4 as docs/clients.md prints it: GraphQLWsLink for subscriptions, HttpLink for the rest.
 
 import { CombinedGraphQLErrors, gql } from '@apollo/client'
-import { printed } from '../readme.mjs'
+import { printed } from '../printed.mjs'
 import { closes, pings, socket } from './graphql-ws.mjs'
 import { untilAnswered } from './again.mjs'
 
 export async function open(t, places) {
   const under = await socket(t, places)
-  const client = await printed('### Apollo Client 4', places, { client: under, token: places.token })
+  const { apollo: client } = await printed('Apollo Client 4', places, { client: under, token: places.token })
   t.after(() => client.stop())
   const ask = (document, variables) => {
     const query = gql(document)

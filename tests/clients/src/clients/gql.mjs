@@ -1,38 +1,36 @@
-// PyPI gql 4 in a Python process, told what to do line by line. It has no resume of its own: gql_client.py subscribes
-// anew with `after`.
+// PyPI gql 4 as docs/clients.md prints it, in a Python process that is told what to do line by line.
 
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { Watched } from '../wait.mjs'
+import { addressed, block } from '../printed.mjs'
 
 const file = path => fileURLToPath(new URL(path, import.meta.url))
 
 /** The interpreter that has requirements.txt installed. */
 export const python = process.env.TIDINGS_PYTHON ?? file('../../../../target/venv/bin/python')
 
-export async function open(t, { ws, http, token }) {
+/** Its client that offers these subprotocols; without any said, those that it offers by itself. */
+export const offering = offers => (t, places) => open(t, places, offers)
+
+export async function open(t, places, offers = null) {
+  const { http, token } = places
   if (!existsSync(python)) throw new Error(`no Python with requirements.txt at ${python}: set TIDINGS_PYTHON`)
-  const child = spawn(python, ['-u', file('./gql_client.py'), ws, http, token()], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const recipe = addressed(block('gql 4 (Python)', 'python'), places)
+  const told = { recipe, offers, http, token: token() }
+  const child = spawn(python, ['-u', file('./gql_client.py'), JSON.stringify(told)], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
   const say = line => child.stdin.write(`${JSON.stringify(line)}\n`)
   const sinks = []
   const answers = []
-  const told = new Watched()
-  let last = []
   child.once('exit', code => {
     const ended = new Error(`gql_client.py ended (${code})`)
-    told.failed(ended)
     for (const { reject } of answers) reject(ended)
     for (const sink of sinks) sink.error(ended)
   })
   createInterface({ input: child.stdout }).on('line', line => {
-    const { ping, subscription, next, error, answer, data } = JSON.parse(line)
-    if (ping) {
-      last = Object.values(ping)
-      told.changed()
-    }
+    const { subscription, next, error, answer, data } = JSON.parse(line)
     if (next) sinks[subscription].next(next)
     if (error && subscription !== undefined) sinks[subscription].error(error)
     if (answer !== undefined) error ? answers[answer].reject(error) : answers[answer].resolve(data)
@@ -40,7 +38,6 @@ export async function open(t, { ws, http, token }) {
   return {
     resumes: false,
     codes: errors => errors.map(error => error.extensions.code),
-    positions: (wanted, what) => told.until(() => wanted(last), () => `${what}: the last ping said ${JSON.stringify(last)}`),
     subscribe: (query, variables, sink) => say({ subscription: sinks.push(sink) - 1, query, variables }),
     ask: (query, variables) => {
       return new Promise((resolve, reject) => say({ answer: answers.push({ resolve, reject }) - 1, query, variables }))

@@ -1,13 +1,13 @@
-// graphql-ws with the recipe that README prints. Its queries and mutations travel over the socket too.
+// graphql-ws with the recipe that docs/clients.md prints. Its queries and mutations travel over the socket too.
 
 import { createClient } from 'graphql-ws'
 import WebSocket from 'ws'
-import { printed } from '../readme.mjs'
+import { printed } from '../printed.mjs'
 import { Watched } from '../wait.mjs'
 
-/** README's client; Apollo and urql are given it. */
+/** The recipe's client; Apollo and urql are given it. */
 export async function socket(t, places) {
-  const client = await printed('<!-- recipe:graphql-ws -->', places, { token: places.token }, {
+  const { client } = await printed('graphql-ws 6', places, { token: places.token }, {
     createClient: options => createClient({ ...options, ...forTests(places) }),
   })
   t.after(() => client.dispose())

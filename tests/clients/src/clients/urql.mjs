@@ -1,12 +1,12 @@
-// urql as README prints it: subscriptionExchange over graphql-ws, fetchExchange for the rest.
+// urql as docs/clients.md prints it: subscriptionExchange over graphql-ws, fetchExchange for the rest.
 
-import { printed } from '../readme.mjs'
+import { printed } from '../printed.mjs'
 import { untilAnswered } from './again.mjs'
 import { closes, pings, socket } from './graphql-ws.mjs'
 
 export async function open(t, places) {
   const under = await socket(t, places)
-  const client = await printed('### urql 5', places, { client: under, currentToken: places.token })
+  const { urql: client } = await printed('urql 5', places, { client: under, currentToken: places.token })
   const ask = async (query, variables) => {
     const method = query.startsWith('mutation') ? client.mutation : client.query
     const { data, error } = await method.call(client, query, variables, { requestPolicy: 'network-only' }).toPromise()

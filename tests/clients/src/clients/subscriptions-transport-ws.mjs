@@ -1,0 +1,33 @@
+// subscriptions-transport-ws as docs/clients.md prints it: the legacy subprotocol. Its queries and mutations travel over the
+// socket too.
+
+import WebSocket from 'ws'
+import { printed } from '../printed.mjs'
+import { following } from './following.mjs'
+
+const closes = []
+
+// Taken by the client when it is loaded. Its codes are looked at here, because it tells them to nobody; and a socket that it
+// gives up before it is open says so to nobody else.
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args)
+    this.on('error', () => {})
+    this.on('close', code => closes.push(code))
+  }
+}
+
+export async function open(t, places) {
+  closes.length = 0
+  let client
+  const { SubscriptionClient } = await import('subscriptions-transport-ws')
+  class Watched extends SubscriptionClient {
+    constructor(...args) {
+      super(...args)
+      client = this
+    }
+  }
+  const { follow } = await printed('subscriptions-transport-ws 0.11', places, { token: places.token }, { SubscriptionClient: Watched })
+  t.after(() => client.close())
+  return { ...following(follow), closes }
+}
