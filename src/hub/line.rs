@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -107,7 +108,6 @@ pub(super) struct Line {
     pub(super) stalled: AtomicBool,
     inbox: Arc<Inbox>,
     state: Mutex<State>,
-    noticed: Notify,
     /// Its worker has lost its seats: no position of theirs can be told.
     broken: AtomicBool,
     /// When the token in force was issued, as [`Timestamp`]; the earliest of all where it does not say.
@@ -120,6 +120,17 @@ struct State {
     mail: Mail,
     posted: bool,
     notices: VecDeque<Notice>,
+    /// Who waits for one.
+    listener: Option<Waker>,
+}
+
+impl State {
+    fn tell(&mut self, notice: Notice) {
+        self.notices.push_back(notice);
+        if let Some(listener) = self.listener.take() {
+            listener.wake();
+        }
+    }
 }
 
 /// What the worker is to do for a connection.
@@ -150,7 +161,6 @@ impl Line {
             stalled: AtomicBool::new(false),
             inbox,
             state: Mutex::default(),
-            noticed: Notify::new(),
             broken: AtomicBool::new(false),
             issued_at,
         }
@@ -260,15 +270,13 @@ impl Line {
         let before = state.subs.len();
         state.subs.retain(|other| !Arc::ptr_eq(other, sub));
         if state.subs.len() < before {
-            state.notices.push_back(Notice::Ended(sub.id.clone()));
-            self.noticed.notify_one();
+            state.tell(Notice::Ended(sub.id.clone()));
         }
     }
 
     /// Asks the transport to close the socket.
     pub(super) fn close(&self, code: u16, reason: &'static str) {
-        self.state().notices.push_back(Notice::Close(code, reason));
-        self.noticed.notify_one();
+        self.state().tell(Notice::Close(code, reason));
     }
 
     /// Asks the transport to close the socket after a defect of ours.
@@ -283,18 +291,22 @@ impl Line {
         let close = Notice::Close(code, reason);
         let mut state = self.state();
         if !state.notices.contains(&close) {
-            state.notices.push_back(close);
-            self.noticed.notify_one();
+            state.tell(close);
         }
     }
 
-    /// The next thing that the transport must know.
-    pub(super) async fn notice(&self) -> Notice {
-        loop {
-            if let Some(notice) = self.state().notices.pop_front() {
-                return notice;
+    /// The next thing that the transport must know. Whoever asked last is woken.
+    pub(super) fn poll_notice(&self, cx: &Context<'_>) -> Poll<Notice> {
+        let mut state = self.state();
+        match state.notices.pop_front() {
+            Some(notice) => Poll::Ready(notice),
+            None => {
+                match &mut state.listener {
+                    Some(listener) => listener.clone_from(cx.waker()),
+                    listener => *listener = Some(cx.waker().clone()),
+                }
+                Poll::Pending
             }
-            self.noticed.notified().await;
         }
     }
 

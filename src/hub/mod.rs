@@ -23,6 +23,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use async_graphql::{Data, Response};
@@ -257,8 +258,8 @@ impl Connection {
     }
 
     /// The next thing to know. Waits for as long as there is none; safe to be dropped while it waits.
-    pub async fn notice(&self) -> Notice {
-        self.line.notice().await
+    pub fn notice(&self) -> impl Future<Output = Notice> + Send + '_ {
+        poll_fn(|cx| self.line.poll_notice(cx))
     }
 }
 

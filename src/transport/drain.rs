@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use rand::Rng;
 use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::{
+    CancellationToken, WaitForCancellationFuture, WaitForCancellationFutureOwned,
+};
 use tokio_util::task::TaskTracker;
 
 /// The server's wish to stop, and the sockets that are still there. Cheap to clone; all clones are one.
@@ -43,6 +45,11 @@ impl Drain {
     /// Waits until the server is stopping.
     pub fn begun(&self) -> WaitForCancellationFuture<'_> {
         self.begun.cancelled()
+    }
+
+    /// As [`Self::begun`], for a future that is not to borrow this.
+    pub fn begun_owned(&self) -> WaitForCancellationFutureOwned {
+        self.begun.clone().cancelled_owned()
     }
 
     /// Runs a socket. The server waits for it; once the grace period is over it is dropped where it stands.

@@ -156,8 +156,8 @@ impl<'r> Columns<'r> {
         &mut self,
         users: &HashMap<UserId, Arc<User>>,
     ) -> Result<Vec<Arc<Member>>> {
-        let members: Vec<(Uuid, Uuid, String, i64, i64, u64, i64, Option<u64>)> = self.json()?;
-        let members = members.into_iter();
+        type Row = (Uuid, Uuid, String, i64, i64, u64, i64, Option<u64>);
+        let members = self.json::<Vec<Row>>()?.into_iter();
         let member = |(id, room, user, code, at, seq, stands, read_up_to)| {
             let user: String = user;
             Ok(Arc::new(Member {

@@ -12,9 +12,16 @@ use serde_json::{Map, Value as Json};
 use super::frame::PING_START;
 use crate::model::Cursor;
 
-/// Where each of them stands, by subscription id.
+/// Those of one socket.
 #[derive(Debug, Default)]
 pub(super) struct Absent {
+    /// On the heap, and only while there is one: mostly there is none.
+    those: Option<Box<Those>>,
+}
+
+/// Where each of them stands, by subscription id.
+#[derive(Debug)]
+struct Those {
     places: HashMap<String, Cursor>,
     rounds: u8,
     /// The client has answered a ping.
@@ -40,43 +47,59 @@ impl Absent {
     /// All that have a place to go on from.
     pub(super) fn new(resume: &HashMap<String, Option<Cursor>>) -> Self {
         let place = |(id, cursor): (&String, &Option<Cursor>)| Some((id.clone(), (*cursor)?));
-        Self {
+        Self::of(Box::new(Those {
             places: resume.iter().filter_map(place).collect(),
             rounds: 0,
             answered: false,
+        }))
+    }
+
+    fn of(those: Box<Those>) -> Self {
+        Self {
+            those: (!those.places.is_empty()).then_some(those),
         }
     }
 
     /// The client has answered a ping: it has heard `connection_ack`, and asked for what it wants before that.
     pub(super) fn answered(&mut self) {
-        self.answered = true;
+        if let Some(those) = &mut self.those {
+            those.answered = true;
+        }
     }
 
     /// This one is over, whether it came back or not.
     pub(super) fn over(&mut self, id: &str) {
-        self.places.remove(id);
+        if let Some(mut those) = self.those.take() {
+            those.places.remove(id);
+            *self = Self::of(those);
+        }
     }
 
     /// A ping is due by the clock. Who has been asked for stays until a ping names it: it may take a while to begin.
     pub(super) fn round(&mut self, is_asked_for: impl Fn(&str) -> bool) {
-        self.rounds = self.rounds.saturating_add(1);
-        if self.rounds >= Self::ROUNDS && self.answered {
-            self.places.retain(|id, _| is_asked_for(id));
+        if let Some(mut those) = self.those.take() {
+            those.rounds = those.rounds.saturating_add(1);
+            if those.rounds >= Self::ROUNDS && those.answered {
+                those.places.retain(|id, _| is_asked_for(id));
+            }
+            *self = Self::of(those);
         }
     }
 
     /// The ping with those that it does not name. Whom it names is back: from now on the hub knows better.
     pub(super) fn complete(&mut self, ping: Bytes) -> Bytes {
-        if self.places.is_empty() {
+        let Some(mut those) = self.those.take() else {
             return ping;
-        }
+        };
         let Ok(Ping { payload }) = serde_json::from_slice(&ping) else {
+            self.those = Some(those);
             return ping;
         };
         let mut resume = payload.resume;
-        self.places.retain(|id, _| !resume.contains_key(id));
-        let absent = self.places.iter();
+        those.places.retain(|id, _| !resume.contains_key(id));
+        let absent = those.places.iter();
         resume.extend(absent.map(|(id, cursor)| (id.clone(), cursor.to_string().into())));
+        *self = Self::of(those);
         format!(r#"{PING_START}{{"resume":{}}}}}"#, Json::Object(resume)).into()
     }
 }

@@ -72,13 +72,17 @@ pub(super) enum Refusal {
     Untold,
 }
 
+/// Places to go on from, by subscription id; `None` where what was named is no cursor.
+type Resume = HashMap<String, Option<Cursor>>;
+
 /// One connection's side of a conversation.
 pub(super) struct Conversation {
     phase: Phase,
     stopping: bool,
     at_once: AtOnce,
     header_token: Option<String>,
-    resume: HashMap<String, Option<Cursor>>,
+    /// What `connection_init` named, on the heap and only while some of it has not been used.
+    resume: Option<Box<Resume>>,
     /// A few, and mostly one: looked through rather than hashed.
     runs: Vec<Run>,
     streams: usize,
@@ -93,7 +97,7 @@ impl Conversation {
             stopping: false,
             at_once,
             header_token,
-            resume: HashMap::new(),
+            resume: None,
             runs: Vec::new(),
             streams: 0,
             tickets: 0,
@@ -120,7 +124,7 @@ impl Conversation {
             return Err(Close::STOPPING);
         }
         self.phase = Phase::Authenticating;
-        self.resume = init.resume;
+        self.resume = (!init.resume.is_empty()).then(|| Box::new(init.resume));
         // The payload is fetched anew on each connect; a header may be older.
         init.token
             .or(self.header_token.take())
@@ -150,7 +154,18 @@ impl Conversation {
 
     /// Whether `connection_init` has named a place for this id that has not been used.
     pub(super) fn has_place(&self, id: &str) -> bool {
-        self.resume.contains_key(id)
+        self.resume
+            .as_ref()
+            .is_some_and(|resume| resume.contains_key(id))
+    }
+
+    fn use_up(&mut self, id: &str) {
+        if let Some(resume) = &mut self.resume {
+            resume.remove(id);
+            if resume.is_empty() {
+                self.resume = None;
+            }
+        }
     }
 
     /// An operation is asked for. Without a `payload` it holds what no value can.
@@ -167,9 +182,12 @@ impl Conversation {
             why: "holds text or numbers that no value can hold".to_owned(),
         })?;
         // Used up once it is admitted: what is refused before that may be asked again, and goes on from there.
-        let resume = self.resume.get(id).copied();
+        let resume = self
+            .resume
+            .as_ref()
+            .and_then(|resume| resume.get(id).copied());
         if resume == Some(None) {
-            self.resume.remove(id);
+            self.use_up(id);
             return Err(Error::BadCursor { field: "resume" });
         }
         self.tickets += 1;
@@ -213,7 +231,7 @@ impl Conversation {
             run.kind = kind;
             self.streams += usize::from(kind == Kind::Stream);
             // Good for one use: who takes the same id again later starts anew.
-            self.resume.remove(&*start.id);
+            self.use_up(&start.id);
         }
         if self.stopping {
             return Err(Refusal::Untold);

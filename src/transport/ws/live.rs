@@ -88,8 +88,8 @@ impl Subscriptions for Connection {
         self.ping();
     }
 
-    async fn notice(&self) -> Notice {
-        self.notice().await
+    fn notice(&self) -> impl Future<Output = Notice> + Send {
+        self.notice()
     }
 }
 

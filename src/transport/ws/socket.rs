@@ -115,9 +115,8 @@ impl<A: Api, P: Speech> Socket<A, P> {
     }
 
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) -> End {
-        let drain = self.endpoint.drain.clone();
         // Once, not each time round: all sockets wait for the same word, under one lock.
-        let mut begun = pin!(drain.begun());
+        let mut begun = pin!(self.endpoint.drain.begun_owned());
         let mut wake_at = self.wake_at();
         let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
         loop {
@@ -131,20 +130,33 @@ impl<A: Api, P: Speech> Socket<A, P> {
                 wake_at = self.wake_at();
                 alarm.as_mut().reset(wake_at.into());
             }
-            tokio::select! {
-                event = wire.event(reading) => self.happened(event, wire).await,
-                done = self.work.next() => self.done(done),
-                notice = next_notice(&self.known) => self.noticed(notice),
+            // Nothing is awaited in an arm: every socket would keep room for what happened while it is.
+            let heard = tokio::select! {
+                event = wire.event(reading) => self.happened(event, wire),
+                done = self.work.next() => {
+                    self.done(done);
+                    false
+                }
+                notice = next_notice(&self.known) => {
+                    self.noticed(notice);
+                    false
+                }
                 () = &mut alarm => {
                     self.alarm();
                     wake_at = self.wake_at();
                     alarm.as_mut().reset(wake_at.into());
+                    false
                 }
                 () = &mut begun, if self.leaving == Leaving::No => {
                     self.leaving = Leaving::Soon;
                     self.protocol.stop();
-                    self.timers.leave(now() + drain.delay());
+                    self.timers.leave(now() + self.endpoint.drain.delay());
+                    false
                 }
+            };
+            if heard {
+                // Many small messages may have come in one read: let others have their turn.
+                tokio::task::coop::consume_budget().await;
             }
         }
     }
@@ -154,11 +166,12 @@ impl<A: Api, P: Speech> Socket<A, P> {
         self.timers.next().unwrap_or_else(|| now() + NEVER)
     }
 
-    async fn happened<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Whether the client has said something, after which there may be more at once.
+    fn happened<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         event: Event,
         wire: &mut Wire<S>,
-    ) {
+    ) -> bool {
         match event {
             Event::Text(text) => {
                 self.timers.heard();
@@ -167,8 +180,7 @@ impl<A: Api, P: Speech> Socket<A, P> {
                 if self.protocol.initialised() {
                     wire.limit(MESSAGE_BYTES_MAX);
                 }
-                // Many small messages may have come in one read: let others have their turn.
-                tokio::task::coop::consume_budget().await;
+                return true;
             }
             Event::Binary => {
                 let action = self.protocol.receive_binary();
@@ -176,7 +188,7 @@ impl<A: Api, P: Speech> Socket<A, P> {
             }
             Event::Control => {
                 self.timers.heard();
-                tokio::task::coop::consume_budget().await;
+                return true;
             }
             Event::Wrote { pinged } => self.wrote(pinged),
             Event::Blocked => self.timers.waiting(now()),
@@ -188,6 +200,7 @@ impl<A: Api, P: Speech> Socket<A, P> {
                 self.end = Some(End::Close { close, everything });
             }
         }
+        false
     }
 
     fn wrote(&mut self, pinged: bool) {

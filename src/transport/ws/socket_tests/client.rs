@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// The next text message.
-    pub(super) async fn hear(&mut self) -> Json {
+    pub(super) async fn hear_any(&mut self) -> Json {
         loop {
             match self.0.next().await.unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -176,9 +176,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// The next text message that is no ping.
-    pub(super) async fn hear_next(&mut self) -> Json {
+    pub(super) async fn hear(&mut self) -> Json {
         loop {
-            let message = self.hear().await;
+            let message = self.hear_any().await;
             if message["type"] != "ping" {
                 return message;
             }

@@ -92,7 +92,7 @@ async fn a_subscription_begins_before_the_mutation_that_came_after_it() {
         client.subscribe(&pair[1], &mutation, json!(null)).await;
     }
     for _ in 0..names.len() {
-        client.hear_next().await;
+        client.hear().await;
     }
     assert_eq!(*world.stage.begun.lock().unwrap(), names);
     world.stage.open("g");
@@ -193,7 +193,7 @@ async fn a_panic_is_an_error_of_its_operation_alone() {
     for query in ["{ panic }", "mutation { panic }", "subscription { panic }"] {
         client.subscribe("1", query, json!(null)).await;
         // A panic takes its time to be told, and the first ping comes when it likes.
-        let error = client.hear_next().await;
+        let error = client.hear().await;
         assert_eq!(error["type"], "error");
         assert_eq!(
             error["payload"][0]["extensions"]["code"],

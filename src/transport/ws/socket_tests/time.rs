@@ -28,7 +28,7 @@ async fn pings_do_not_put_off_the_init_timeout() {
     for _ in 0..3 {
         tokio::time::advance(3 * SECOND).await;
         client.say(json!({ "type": "ping" })).await;
-        assert_eq!(client.hear().await["type"], "pong");
+        assert_eq!(client.hear_any().await["type"], "pong");
     }
     assert_eq!(client.close_code().await, 4408);
 }
@@ -48,7 +48,7 @@ async fn the_first_ping_comes_within_25_seconds_and_then_one_every_25() {
     client.init("ada").await;
     let mut last = Instant::now();
     for n in 0..4 {
-        let ping = client.hear().await;
+        let ping = client.hear_any().await;
         assert_eq!(ping, json!({ "type": "ping", "payload": { "resume": {} } }));
         let waited = last.elapsed();
         assert!(
@@ -72,7 +72,7 @@ async fn first_pings_are_spread() {
         let start = Instant::now();
         let mut client = world.pipe(PIPE_BYTES).await;
         client.init("ada").await;
-        client.hear().await;
+        client.hear_any().await;
         waits.push(start.elapsed());
     }
     waits.sort();
@@ -86,7 +86,7 @@ async fn first_pings_are_spread() {
 async fn no_answer_to_a_ping_in_ten_seconds_closes_1013() {
     let mut client = World::new().pipe(PIPE_BYTES).await;
     client.init("ada").await;
-    assert_eq!(client.hear().await["type"], "ping");
+    assert_eq!(client.hear_any().await["type"], "ping");
     let start = Instant::now();
     assert_eq!(
         client.closed().await,
@@ -100,7 +100,7 @@ async fn whatever_a_client_says_answers_a_ping() {
     let mut client = World::new().pipe(PIPE_BYTES).await;
     client.init("ada").await;
     for n in 0..4 {
-        while client.hear().await["type"] != "ping" {}
+        while client.hear_any().await["type"] != "ping" {}
         tokio::time::advance(9 * SECOND).await;
         client.subscribe(&n.to_string(), "{ a }", json!(null)).await;
     }
@@ -265,7 +265,7 @@ async fn a_slow_reader_that_takes_something_stays() {
     for _ in 0..delivered {
         // Four KiB every nine seconds, for minutes.
         tokio::time::sleep(9 * SECOND).await;
-        assert_eq!(client.hear_next().await["type"], "next");
+        assert_eq!(client.hear().await["type"], "next");
         client.say(json!({ "type": "pong" })).await;
     }
 }
@@ -279,7 +279,7 @@ async fn an_operation_that_takes_too_long_is_given_up() {
     for query in ["{ a }", "mutation { a }"] {
         let start = Instant::now();
         client.subscribe("1", query, json!({ "gate": "g" })).await;
-        let error = client.hear().await;
+        let error = client.hear_any().await;
         assert_eq!(error["type"], "error");
         assert_eq!(error["payload"][0]["extensions"]["code"], "UNAVAILABLE");
         assert_eq!(start.elapsed().as_secs(), 10);
@@ -324,8 +324,8 @@ async fn a_socket_that_leaves_answers_its_mutations_first_and_begins_nothing_new
         .subscribe("1", "mutation { a }", json!({ "gate": "g" }))
         .await;
     client.subscribe("q", "{ a }", json!(null)).await;
-    client.hear_next().await;
-    client.hear_next().await;
+    client.hear().await;
+    client.hear().await;
     for (id, query) in [("s", "subscription { busy }"), ("x", "{ a }")] {
         client.subscribe(id, query, json!({ "gate": "s" })).await;
         world.stage.waiting.acquire().await.unwrap().forget();
@@ -337,10 +337,10 @@ async fn a_socket_that_leaves_answers_its_mutations_first_and_begins_nothing_new
         .subscribe("late", "subscription { a }", json!(null))
         .await;
     world.stage.open("s");
-    assert_eq!(client.hear_next().await["id"], "x");
-    assert_eq!(client.hear_next().await["type"], "complete");
+    assert_eq!(client.hear().await["id"], "x");
+    assert_eq!(client.hear().await["type"], "complete");
     client.subscribe("2", "mutation { b }", json!(null)).await;
-    let error = client.hear_next().await;
+    let error = client.hear().await;
     assert_eq!(
         (&error["id"], &error["type"]),
         (&json!("2"), &json!("error"))
@@ -349,7 +349,7 @@ async fn a_socket_that_leaves_answers_its_mutations_first_and_begins_nothing_new
     // Every turn comes within nine seconds; the mutation takes until then.
     tokio::time::advance(9 * SECOND + SECOND / 2).await;
     world.stage.open("g");
-    assert_eq!(client.hear_next().await["type"], "next");
-    assert_eq!(client.hear_next().await["type"], "complete");
+    assert_eq!(client.hear().await["type"], "next");
+    assert_eq!(client.hear().await["type"], "complete");
     assert_eq!(client.close_code().await, 1012);
 }
