@@ -13,6 +13,29 @@
 //!
 //! `TIDINGS_MODEL_OVERTAKES` allows more than the scripts do: 1 takes some minutes. What is too large for all orders is tried
 //! in orders at random: see [`walks`].
+//!
+//! Seen red, one at a time, and by what:
+//!
+//! | broken | found by |
+//! |---|---|
+//! | a seat from where the worker is, not from its own place | a frame that is not due ("after [...]"), in 19 of 25 tests |
+//! | a seat from the tail's head: what was published since the page is lost | a frame is missing, in 20 |
+//! | a seat without the remainder | a frame is missing, in 24 |
+//! | no look at the ring before handing over | "never comes to rest": `a_slow_reader_that_is_near_the_head...` |
+//! | handing over before the place that the worker asked for | "never comes to rest": `payloads_that_must_wait...` |
+//! | the place told before the page is queued | a ping: `a_ping_between_two_frames...` |
+//! | `CaughtUp` before the page is queued | `a_replay_goes_live...` |
+//! | the access of a page that does not reach the head | a loss is not told: `a_loss_beyond_a_page...` |
+//! | the access at the log's end taken for that at the place | `a_named_room_is_made_private...` |
+//! | a room that was lost asked for again | `a_named_room_that_was_lost...` |
+//! | what the rest of a run was to bring a stalled connection not noted | `all_subscriptions_of_a_slow_connection...` |
+//! | a payload that was missed taken for delivered | `payloads_that_must_wait...` |
+//! | seats kept when the ring has left their worker behind | `a_slow_reader_loses_nothing` |
+//! | a budget that is not kept | "more than 2 frames wait": `a_slow_reader_loses_nothing` |
+//! | the rest of a frame that a socket took in part lost; a write past what waits | "half a frame" |
+//! | a live frame after unsubscribing | `a_name_that_is_used_again...` |
+//! | the worker's walk before it takes requests for seats | `CaughtUp` too early, at random |
+//! | the tail's head as it was told last | "does not come to an end", at random |
 
 mod alone;
 mod client;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
 use super::owed::Due;
@@ -170,6 +171,8 @@ pub(super) struct Plot {
     /// All that is ever written.
     log: Vec<Arc<Event>>,
     due: RefCell<HashMap<(&'static str, About), Rc<Due>>>,
+    /// Time stands still on it but for `Step::Wait`.
+    pub(super) runtime: Runtime,
 }
 
 impl Plot {
@@ -180,12 +183,15 @@ impl Plot {
         }
         let before = author.events.clone();
         let writes = script.writes.iter().map(|doing| author.write(*doing));
+        let mut runtime = Builder::new_current_thread();
+        runtime.enable_time().start_paused(true);
         Self {
             script: script.clone(),
             before,
             writes: writes.collect(),
             log: author.events,
             due: RefCell::default(),
+            runtime: runtime.build().unwrap(),
         }
     }
 

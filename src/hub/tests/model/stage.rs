@@ -7,12 +7,11 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -67,16 +66,10 @@ pub(super) struct Stage {
 
 type Parked<T> = RefCell<Option<T>>;
 
-/// Time stands still but for [`Step::Wait`].
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    let mut runtime = Builder::new_current_thread();
-    runtime.enable_time().start_paused(true).build().unwrap()
-});
-
 impl Stage {
     /// Runs a script until nothing is left to do, or until `choice` has seen enough.
     pub(super) fn run(plot: &Rc<Plot>, choice: Rc<dyn Choose>) {
-        let _entered = RUNTIME.enter();
+        let _entered = plot.runtime.enter();
         let stage = Rc::new(Self::new(plot, choice));
         let hook = Rc::downgrade(&stage);
         explored::set(Some(Rc::new(move |name, state| {
@@ -103,7 +96,7 @@ impl Stage {
         };
         let bus = Bell(broadcast::Sender::new(1));
         let started = Tail::start(store.clone(), &bus, limits, CancellationToken::new());
-        let (tail, follow) = RUNTIME.block_on(started).unwrap();
+        let (tail, follow) = plot.runtime.block_on(started).unwrap();
         let spawned: Arc<Mutex<Vec<(u64, Task)>>> = Arc::default();
         let spawning: Arc<AtomicU64> = Arc::default();
         let (tasks, whose) = (spawned.clone(), spawning.clone());
@@ -282,7 +275,8 @@ impl Stage {
             }
             Step::Wait => {
                 self.is_waiting.set(false);
-                RUNTIME.block_on(tokio::time::advance(Duration::from_secs(10)));
+                let waited = tokio::time::advance(Duration::from_secs(10));
+                self.plot.runtime.block_on(waited);
             }
         }
         self.running.borrow_mut().pop();
