@@ -12,5 +12,6 @@ pub mod hub;
 mod interleave;
 pub mod log;
 pub mod model;
+pub mod signal;
 pub mod store;
 pub mod transport;

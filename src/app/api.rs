@@ -38,6 +38,7 @@ impl Api {
             chat: chat.clone(),
             tail: tail.clone(),
             authenticator: parts.authenticator.clone(),
+            signals: parts.signals.clone(),
         });
         let shape = Arc::new(
             Shape::read(&graphql::sdl()).map_err(|error| StartError::Schema(error.to_string()))?,
@@ -51,6 +52,7 @@ impl Api {
             execute: Arc::new(move |prepared, data| streams.stream(prepared, data)),
             shape,
             revocations: parts.authenticator.revocations().clone(),
+            signals: parts.signals.clone(),
             workers: settings.fanout_workers.get(),
         })
         .map_err(StartError::Threads)?;

@@ -25,9 +25,10 @@ use api::Api;
 
 use crate::auth::{Authenticator, Minter};
 use crate::bus::LocalBus;
-use crate::chat::Chat;
+use crate::chat::{self, Chat};
 use crate::config::{Bad, Settings};
 use crate::log::{self, Tail, TailLimits, Writer};
+use crate::signal::Signals;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::transport::drain::Drain;
@@ -74,6 +75,9 @@ pub struct Server {
     addr: SocketAddr,
     parts: Parts,
     api: Api,
+    /// Keeps the time of signals; ends once `leaving` is cancelled, after the sockets and before the writer.
+    signalling: JoinHandle<()>,
+    leaving: CancellationToken,
     /// Accepts until `closing`; ends when the last connection that is not a WebSocket has.
     listening: JoinHandle<()>,
     closing: CancellationToken,
@@ -95,6 +99,8 @@ pub struct Parts {
     pub chat: Chat,
     /// What has happened lately.
     pub tail: Arc<Tail>,
+    /// Who is there.
+    pub signals: Signals,
     /// Whether the server is stopping.
     pub drain: Drain,
 }
@@ -113,7 +119,11 @@ impl Server {
         let store = open(settings).await?;
         let authenticator = Arc::new(authenticator(settings)?);
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        let parts = start_parts(settings, store, authenticator, &tasks, &stopping).await?;
+        let leaving = CancellationToken::new();
+        let (parts, writer) =
+            start_parts(settings, store, authenticator, &tasks, &stopping).await?;
+        let keep = parts.signals.clone().keep(writer, leaving.clone());
+        let signalling = tokio::spawn(keep);
         let api = Api::new(settings, &parts)?;
         let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
         let listening = tokio::spawn(listener.serve(
@@ -126,6 +136,8 @@ impl Server {
             addr,
             parts,
             api,
+            signalling,
+            leaving,
             listening,
             closing,
             cut,
@@ -156,6 +168,8 @@ impl Server {
             let _ = listening.await;
         }
         self.api.hub.stop().await;
+        self.leaving.cancel();
+        let _ = self.signalling.await;
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -214,7 +228,7 @@ async fn start_parts(
     authenticator: Arc<Authenticator>,
     tasks: &TaskTracker,
     stopping: &CancellationToken,
-) -> Result<Parts, StartError> {
+) -> Result<(Parts, Writer<chat::Command>), StartError> {
     let kept: Arc<dyn Store> = store.clone();
     let bus = Arc::new(LocalBus::new());
     let (writer, writing) = Writer::start(kept.clone(), bus.clone(), stopping.clone()).await?;
@@ -241,13 +255,15 @@ async fn start_parts(
         let (authenticator, stopping) = warming;
         stopping.run_until_cancelled(authenticator.warm()).await;
     });
-    Ok(Parts {
-        chat: Chat::new(writer, *store.fingerprint_key()),
+    let parts = Parts {
+        chat: Chat::new(writer.clone(), *store.fingerprint_key()),
         store,
         authenticator,
         tail,
+        signals: Signals::default(),
         drain: Drain::new(settings.drain),
-    })
+    };
+    Ok((parts, writer))
 }
 
 /// Everything that is served, by path.

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::hub::Feed;
 use crate::log::Tail;
 use crate::model::{Cursor, Resync, Seq};
+use crate::signal::Signals;
 use crate::store::Store;
 
 /// What resolvers work with, for the life of the schema.
@@ -25,6 +26,8 @@ pub struct Deps {
     pub tail: Arc<Tail>,
     /// For fresh tokens.
     pub authenticator: Arc<Authenticator>,
+    /// For who is there.
+    pub signals: Signals,
 }
 
 /// The end of the log before the request's first resolver ran. Sibling fields are polled at once, so `head` would

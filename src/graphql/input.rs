@@ -167,6 +167,13 @@ impl EditMessageInput {
     }
 }
 
+/// What a viewer says of itself.
+#[derive(InputObject)]
+pub(super) struct SetPresenceInput {
+    /// Nobody is looking, though the app is open.
+    pub(super) away: bool,
+}
+
 /// A message to be deleted.
 #[derive(InputObject)]
 pub(super) struct DeleteMessageInput {

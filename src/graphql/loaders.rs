@@ -12,7 +12,8 @@ use super::asking::{store, viewer};
 use super::gather::Gather;
 use crate::error::Error;
 use crate::model::{
-    Emoji, Member, MemberId, Message, MessageId, Room, RoomId, Seq, User, Visibility,
+    Emoji, Member, MemberId, Message, MessageId, Room, RoomId, Seq, Timestamp, User, UserId,
+    Visibility,
 };
 use crate::store::{MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView, StoreError};
 
@@ -32,9 +33,10 @@ pub struct Loaders {
     members: Gather<MemberId, Arc<Member>>,
     /// The first so many to react with an emoji under a message.
     reactors: Gather<((MessageId, Emoji), usize), Users>,
-    /// As the request's viewer stands to them. These and the next are the only ones that depend on who asks.
+    /// As the request's viewer stands to them. These and the next two are the only ones that depend on who asks.
     views: Gather<RoomId, RoomView>,
     reacted: Gather<MessageId, Emojis>,
+    last_seen: Gather<UserId, Option<Timestamp>>,
 }
 
 fn loaders<'a>(ctx: &Context<'a>, alone: &'a Loaders) -> &'a Loaders {
@@ -75,6 +77,21 @@ pub(super) async fn view(ctx: &Context<'_>, id: RoomId) -> Result<Option<RoomVie
         Ok(found.into_iter().map(|it| (it.room.id, it)).collect())
     };
     loaders(ctx, &alone).views.load(id, read).await
+}
+
+/// When a user was last seen, where that is known; `None` for one whose presence is not the viewer's to know.
+pub(super) async fn last_seen(
+    ctx: &Context<'_>,
+    id: &UserId,
+) -> Result<Option<Option<Timestamp>>, Error> {
+    let (store, viewer) = (store(ctx)?, &viewer(ctx)?.user.id);
+    let alone = Loaders::default();
+    let read = |ids: Vec<UserId>| async move {
+        let found = store.last_seen(viewer, &ids).await?;
+        Ok(found.into_iter().collect())
+    };
+    let loaders = loaders(ctx, &alone);
+    loaders.last_seen.load(id.clone(), read).await
 }
 
 /// A room that the viewer may read; `None` for one that is absent or hidden.

@@ -22,6 +22,7 @@ mod node;
 mod page;
 mod payload;
 mod per_viewer;
+mod presence;
 mod query;
 mod reaction;
 mod reauthenticate;

@@ -10,17 +10,19 @@ use super::error::Result;
 use super::input::{
     AddMemberInput, AddReactionInput, CreateRoomInput, DeleteMessageInput, DeleteRoomInput,
     EditMessageInput, JoinRoomInput, LeaveRoomInput, MarkReadInput, RemoveMemberInput,
-    RemoveReactionInput, SendMessageInput, UpdateRoomInput,
+    RemoveReactionInput, SendMessageInput, SetPresenceInput, UpdateRoomInput,
 };
 use super::member::RoomMember;
 use super::message::Message;
 use super::payload::{
     AddMemberPayload, AddReactionPayload, CreateRoomPayload, DeleteMessagePayload,
     DeleteRoomPayload, EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, MarkReadPayload,
-    RemoveMemberPayload, RemoveReactionPayload, SendMessagePayload, UpdateRoomPayload,
+    RemoveMemberPayload, RemoveReactionPayload, SendMessagePayload, SetPresencePayload,
+    UpdateRoomPayload,
 };
 use super::reauthenticate::{ReauthenticateInput, ReauthenticatePayload, reauthenticate};
 use super::room::Room;
+use super::user::User;
 use crate::auth::Viewer;
 use crate::chat::Chat;
 use crate::error::Error;
@@ -205,6 +207,18 @@ impl Mutation {
         #[graphql(desc = "The token.")] input: ReauthenticateInput,
     ) -> Result<Option<ReauthenticatePayload>> {
         reauthenticate(ctx, input).await.map(Some)
+    }
+
+    /// Away or back; being online is known from the sockets.
+    async fn set_presence(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Away or back.")] input: SetPresenceInput,
+    ) -> Result<Option<SetPresencePayload>> {
+        let by = viewer(ctx)?;
+        deps(ctx)?.signals.set_away(&by.user.id, input.away);
+        let viewer = User(by.user.clone());
+        Ok(Some(SetPresencePayload { viewer }))
     }
 }
 

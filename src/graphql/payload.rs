@@ -5,6 +5,7 @@ use async_graphql::{ID, SimpleObject};
 use super::member::RoomMember;
 use super::message::Message;
 use super::room::Room;
+use super::user::User;
 
 /// The room that was made.
 #[derive(SimpleObject)]
@@ -101,4 +102,11 @@ pub(super) struct AddReactionPayload {
 pub(super) struct RemoveReactionPayload {
     /// The message.
     pub(super) message: Message,
+}
+
+/// How the viewer stands now.
+#[derive(SimpleObject)]
+pub(super) struct SetPresencePayload {
+    /// The viewer.
+    pub(super) viewer: User,
 }

@@ -10,6 +10,7 @@ use super::error::Result;
 use super::loaders;
 use super::page::{Asked, Place};
 use super::per_viewer::per_viewer;
+use super::presence::Presence;
 use crate::model;
 use crate::store::{RoomKey, RoomList};
 
@@ -33,6 +34,12 @@ impl User {
     /// The token's `picture`.
     async fn avatar_url(&self) -> Option<&str> {
         self.0.avatar_url.as_deref()
+    }
+
+    /// OFFLINE and null to those who share no room with the user.
+    #[graphql(directive = per_viewer::apply())]
+    async fn presence(&self, ctx: &Context<'_>) -> Result<Presence> {
+        Ok(Presence::of(ctx, &self.0.id).await?)
     }
 
     /// The rooms that the user shares with the viewer; for the viewer, all its rooms. Newest activity first.

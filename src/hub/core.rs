@@ -18,6 +18,7 @@ use super::worker::Worker;
 use super::{Execute, Setup};
 use crate::document::Shape;
 use crate::log::Tail;
+use crate::signal::Signals;
 use crate::store::Store;
 
 /// Takes the place of the runtime where a test decides who goes on.
@@ -30,6 +31,7 @@ pub(super) struct Core {
     pub(super) tail: Arc<Tail>,
     pub(super) execute: Execute,
     pub(super) shape: Arc<Shape>,
+    pub(super) signals: Signals,
     pub(super) operations: Operations,
     pub(super) payloads: Arc<Payloads>,
     pub(super) lines: Arc<Lines>,
@@ -68,6 +70,7 @@ impl Core {
             tail: setup.tail,
             execute: setup.execute,
             shape: setup.shape,
+            signals: setup.signals,
             operations: Operations::new(&Self::IDLE_OPERATIONS),
             lines: Arc::new(Lines::new(setup.revocations)),
             runtime: Handle::current(),

@@ -44,6 +44,7 @@ use crate::document::{Prepared, Shape};
 use crate::error::Error;
 use crate::log::Tail;
 use crate::model::{Cursor, Event, Resync, RoomId, Scope, Seq};
+use crate::signal::{Present, Signals};
 use crate::store::Store;
 
 /// What a subscription's root field asked for, coerced and authorised.
@@ -119,6 +120,8 @@ pub struct Setup {
     pub tail: Arc<Tail>,
     /// The schema.
     pub execute: Execute,
+    /// Who is there.
+    pub signals: Signals,
     /// The schema's shape, with its `@perViewer` marks.
     pub shape: Arc<Shape>,
     /// Whose connections are to be closed.
@@ -166,7 +169,8 @@ impl Hub {
         plan::plan(&self.core, prepared, viewer).await
     }
 
-    /// A new connection, on one worker for life. It is told to close with 4403 when the viewer's token is withdrawn.
+    /// A new connection, on one worker for life. While it lives, its viewer is online. It is told to close with 4403 when the viewer's
+    /// token is withdrawn.
     pub fn connect(
         &self,
         viewer: Arc<Viewer>,
@@ -174,11 +178,13 @@ impl Hub {
         envelope: Arc<dyn Envelope>,
     ) -> Connection {
         let (id, inbox) = self.crew.next();
+        let present = self.core.signals.arrive(&viewer.user);
         let line = Arc::new(Line::new(id, viewer, outbox, envelope, inbox));
         self.core.lines.add(&line);
         Connection {
             core: self.core.clone(),
             line,
+            present,
         }
     }
 
@@ -204,10 +210,11 @@ pub enum Notice {
     Close(u16, &'static str),
 }
 
-/// A connection's subscriptions. Dropping it ends them all.
+/// A connection's subscriptions. Dropping it ends them all; and its viewer is not there any more, unless by another one.
 pub struct Connection {
     core: Arc<Core>,
     line: Arc<Line>,
+    present: Present,
 }
 
 impl Connection {
@@ -255,6 +262,12 @@ impl Connection {
     /// Queues a ping with the positions of all durable subscriptions, behind everything those positions cover.
     pub fn ping(&self) {
         self.line.post(|mail| mail.ping = true);
+    }
+
+    /// To be called before it is dropped where its client has closed it: then others are told at once that the viewer is
+    /// gone. A connection that is cut off has some seconds to come back.
+    pub fn leave_cleanly(&self) {
+        self.present.leave_cleanly();
     }
 
     /// The next thing to know. Waits for as long as there is none; safe to be dropped while it waits.

@@ -247,6 +247,7 @@ impl Batch {
             Some((id, emoji, now.cloned()))
         };
         Changes {
+            seen: Vec::new(),
             users: users
                 .order
                 .iter()

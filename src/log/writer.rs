@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Batch;
 use crate::bus::{Announcement, Bus};
 use crate::error::Error;
-use crate::model::{Epoch, Event, ReadAdvanced, Seq, Timestamp};
+use crate::model::{Epoch, Event, ReadAdvanced, Seq, Timestamp, UserId};
 use crate::store::{Changes, Needs, Store, StoreError};
 
 /// Something to be done durably.
@@ -50,10 +50,15 @@ enum Job<C: Command> {
     },
     Prune {
         to: Seq,
-        answer: oneshot::Sender<Result<(), Error>>,
+        answer: Told,
+    },
+    Seen {
+        seen: Vec<(UserId, Timestamp)>,
+        answer: Told,
     },
 }
 
+type Told = oneshot::Sender<Result<(), Error>>;
 type Outcome<C> = Result<<C as Command>::Answer, Error>;
 type Answer<C> = oneshot::Sender<Outcome<C>>;
 
@@ -107,6 +112,16 @@ impl<C: Command> Writer<C> {
         outcome.await.unwrap_or(Err(Error::Stopping))
     }
 
+    /// Notes when users were last seen. It is no event.
+    ///
+    /// # Errors
+    /// As [`Writer::submit`].
+    pub async fn see(&self, seen: Vec<(UserId, Timestamp)>) -> Result<(), Error> {
+        let (answer, outcome) = oneshot::channel();
+        self.enqueue(Job::Seen { seen, answer })?;
+        outcome.await.unwrap_or(Err(Error::Stopping))
+    }
+
     fn enqueue(&self, job: Job<C>) -> Result<(), Error> {
         self.queue.try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
@@ -149,18 +164,32 @@ impl<C: Command> Task<C> {
 
     async fn work(&self, jobs: &mut Vec<Job<C>>) {
         let mut batch = Vec::with_capacity(jobs.len());
-        let mut prune = None;
+        let mut after = Vec::new();
         for job in jobs.drain(..) {
             match job {
                 Job::Command { command, answer } => batch.push((command, answer)),
-                Job::Prune { to, answer } => prune = Some((to, answer)),
+                Job::Prune { to, answer } => {
+                    let prune_to = Some(to);
+                    let changes = Changes {
+                        prune_to,
+                        ..Changes::default()
+                    };
+                    after.push((changes, answer));
+                }
+                Job::Seen { seen, answer } => {
+                    let changes = Changes {
+                        seen,
+                        ..Changes::default()
+                    };
+                    after.push((changes, answer));
+                }
             }
         }
         if !batch.is_empty() {
             self.write(batch).await;
         }
-        if let Some((to, answer)) = prune {
-            let _ = answer.send(self.forget(to).await);
+        for (changes, answer) in after {
+            let _ = answer.send(self.note(&changes).await);
         }
     }
 
@@ -221,20 +250,16 @@ impl<C: Command> Task<C> {
         }
     }
 
-    async fn forget(&self, to: Seq) -> Result<(), Error> {
-        let pruned = async {
+    /// Writes what is no event: that the log is pruned, or when users were last seen.
+    async fn note(&self, changes: &Changes) -> Result<(), Error> {
+        let noted = async {
             self.store.begin(&Needs::default()).await?;
-            self.store
-                .commit(&Changes {
-                    prune_to: Some(to),
-                    ..Changes::default()
-                })
-                .await
+            self.store.commit(changes).await
         };
-        match pruned.await {
+        match noted.await {
             Ok(()) => Ok(()),
             Err(error) => {
-                tracing::error!(%error, "the log could not be pruned");
+                tracing::error!(%error, prune_to = ?changes.prune_to, seen = changes.seen.len(), "what is no event could not be written");
                 self.rollback().await;
                 Err(error.into())
             }

@@ -94,6 +94,8 @@ pub struct Changes {
     pub reactors: Vec<(ReactionKey, Option<Seq>)>,
     /// How the emoji of those stand under their messages; `None` when nobody uses it any more.
     pub reactions: Vec<(MessageId, Emoji, Option<Reaction>)>,
+    /// Users, and when each was last seen. A time before the one that is kept changes nothing.
+    pub seen: Vec<(UserId, Timestamp)>,
     /// Forget the events up to and including this place.
     pub prune_to: Option<Seq>,
 }
@@ -111,9 +113,10 @@ impl Changes {
             changed,
             reactors,
             reactions,
+            seen,
             prune_to,
         } = self;
-        let people = users.len() + members.len() + reads.len();
+        let people = users.len() + members.len() + reads.len() + seen.len();
         let things = events.len() + rooms.len() + sent.len() + changed.len();
         let reacting = reactors.len() + reactions.len();
         people + things + reacting == 0 && prune_to.is_none()
@@ -303,6 +306,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Those of the users that the viewer may see: itself, those it shares a room with, those in a public room.
     async fn users(&self, viewer: &UserId, ids: &[UserId]) -> Result<Vec<Arc<User>>, StoreError>;
+
+    /// Those of the users whose presence the viewer may know - itself, and those it shares a room with - and when each was
+    /// last seen, where that is known.
+    async fn last_seen(
+        &self,
+        viewer: &UserId,
+        ids: &[UserId],
+    ) -> Result<Vec<(UserId, Option<Timestamp>)>, StoreError>;
 
     /// A user's profile, whoever asks; `None` when it never signed in and was never added to a room.
     async fn profile(&self, id: &UserId) -> Result<Option<Arc<User>>, StoreError>;

@@ -9,6 +9,7 @@ mod durability;
 mod logs;
 mod network;
 mod polling;
+mod presence;
 mod process;
 mod refusals;
 #[cfg(target_os = "linux")]

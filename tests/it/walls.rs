@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module may use those after it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "main",
     "app",
     "config",
@@ -12,6 +12,7 @@ const ORDER: [&str; 13] = [
     "graphql",
     "hub",
     "document",
+    "signal",
     "chat",
     "log",
     "store",

@@ -80,6 +80,7 @@ impl Follow {
         let hub = Hub::start(Setup {
             store: world.deps.store.clone(),
             tail: world.deps.tail.clone(),
+            signals: world.deps.signals.clone(),
             execute: Arc::new(move |prepared, data| executor.stream(prepared, data)),
             shape: shape.clone(),
             revocations: Arc::default(),

@@ -261,6 +261,7 @@ async fn without_a_viewer_what_is_marked_fails_and_nothing_else() {
             "Reaction.viewerReacted",
             "Room.viewerReadUpTo",
             "Room.viewerRole",
+            "User.presence",
             "User.rooms"
         ])
     );

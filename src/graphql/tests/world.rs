@@ -14,6 +14,7 @@ use crate::bus::LocalBus;
 use crate::chat::{Chat, Command};
 use crate::log::{Tail, TailLimits, Writer};
 use crate::model::{Cursor, Timestamp, User, UserId};
+use crate::signal::Signals;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
@@ -62,11 +63,13 @@ impl World {
         let chat = Chat::new(writer.clone(), *store.fingerprint_key());
         let secret = Secret::parse(&"a secret ".repeat(4)).unwrap();
         let authenticator = Authenticator::new(KeySource::Secret(secret), Rules::default());
+        let signals = Signals::default();
         let deps = Deps {
             store,
             chat,
             tail,
             authenticator: Arc::new(authenticator.unwrap()),
+            signals,
         };
         Self {
             schema: schema(deps.clone()),

@@ -255,6 +255,13 @@ impl Store for MemoryStore {
         .await
     }
 
+    async fn last_seen(
+        &self,
+        _: &UserId,
+        _: &[UserId],
+    ) -> Result<Vec<(UserId, Option<Timestamp>)>, StoreError> {
+        unimplemented!()
+    }
     async fn begin(&self, _: &Needs) -> Result<Facts, StoreError> {
         unimplemented!()
     }

@@ -21,6 +21,7 @@ use crate::model::{
     Cursor, Event, Fingerprint, Member, MemberId, Message, MessageBody, MessageId, Reply, Role,
     Room, RoomId, RoomName, Seq, Standing, Timestamp, User, UserId, Visibility, What,
 };
+use crate::signal::Signals;
 use crate::store::Store;
 
 pub(super) struct World {
@@ -60,6 +61,7 @@ impl World {
         let hub = Hub::start(Setup {
             store: store.clone(),
             tail: tail.clone(),
+            signals: Signals::default(),
             execute: Arc::new(move |prepared, data| executor.stream(prepared, data)),
             shape: shape.clone(),
             revocations: Arc::default(),

@@ -1,11 +1,11 @@
 //! Things by their ids.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Bench;
 use super::pen::Pen;
-use crate::model::{MemberId, MessageId, Role, RoomId, UserId, Visibility};
-use crate::store::Store;
+use crate::model::{MemberId, MessageId, Role, RoomId, Timestamp, UserId, Visibility};
+use crate::store::{Changes, Needs, Store};
 
 pub(crate) async fn rooms_come_with_the_viewers_role<B: Bench>(bench: B) {
     let mut pen = Pen::new(bench.store()).await;
@@ -99,6 +99,51 @@ pub(crate) async fn a_profile_is_read_whoever_asks<B: Bench>(bench: B) {
         bench.store().profile(&UserId::stored("eve")).await.unwrap(),
         None
     );
+}
+
+pub(crate) async fn when_someone_was_last_seen_is_for_those_who_share_a_room<B: Bench>(bench: B) {
+    let mut pen = Pen::new(bench.store()).await;
+    let [ada, bob, cat, dan] = ["ada", "bob", "cat", "dan"].map(|name| pen.user(name));
+    let private = pen.create_room(&ada, &[&bob, &cat], Visibility::Private);
+    pen.leave(&cat, private);
+    // To be in a public room is enough to be seen, and not enough for this.
+    pen.create_room(&dan, &[], Visibility::Public);
+    let gone = pen.create_room(&dan, &[&ada], Visibility::Private);
+    pen.delete_room(&dan, gone);
+    pen.flush().await;
+    let see = async |seen: &[(&UserId, i64)]| {
+        let seen = seen
+            .iter()
+            .map(|(user, at)| ((*user).clone(), Timestamp(*at)));
+        let changes = Changes {
+            seen: seen.collect(),
+            ..Changes::default()
+        };
+        bench.store().begin(&Needs::default()).await.unwrap();
+        bench.store().commit(&changes).await.unwrap();
+    };
+    see(&[(&ada, 5), (&bob, 7), (&cat, 9), (&dan, 11)]).await;
+    // Nobody is seen earlier than before, and who is not there is not made.
+    see(&[(&ada, 4), (&bob, 8), (&UserId::stored("eve"), 1)]).await;
+    let all = [&ada, &bob, &cat, &dan, &UserId::stored("eve")].map(UserId::clone);
+    let asks = async |viewer: &UserId| -> HashMap<UserId, Option<i64>> {
+        let seen = bench.store().last_seen(viewer, &all).await.unwrap();
+        let seen = seen.into_iter();
+        seen.map(|(user, at)| (user, at.map(|at| at.0))).collect()
+    };
+    let told = |seen: &[(&UserId, i64)]| -> HashMap<UserId, Option<i64>> {
+        let seen = seen.iter();
+        seen.map(|(user, at)| ((*user).clone(), Some(*at)))
+            .collect()
+    };
+    assert_eq!(asks(&ada).await, told(&[(&ada, 5), (&bob, 8)]));
+    assert_eq!(asks(&bob).await, told(&[(&ada, 5), (&bob, 8)]));
+    assert_eq!(asks(&cat).await, told(&[(&cat, 9)]));
+    assert_eq!(asks(&dan).await, told(&[(&dan, 11)]));
+    // A newer profile leaves it as it is.
+    pen.user("bob");
+    pen.flush().await;
+    assert_eq!(asks(&bob).await, told(&[(&ada, 5), (&bob, 8)]));
 }
 
 pub(crate) async fn a_reply_comes_with_what_it_replies_to<B: Bench>(bench: B) {

@@ -58,6 +58,7 @@ macro_rules! contract {
             deleted_rooms_and_past_members_are_not_found,
             a_user_is_seen_by_those_who_share_a_room_or_in_a_public_one,
             a_profile_is_read_whoever_asks,
+            when_someone_was_last_seen_is_for_those_who_share_a_room,
             a_reply_comes_with_what_it_replies_to,
             a_deleted_room_leaves_no_message,
         );

@@ -366,6 +366,7 @@ impl<'s, S: Store> Pen<'s, S> {
             message.deleted_at.is_none().then_some((key, message))
         });
         Changes {
+            seen: Vec::new(),
             events: self.log[self.written..].to_vec(),
             users: (self.dirty_users.iter())
                 .map(|id| self.users[id].clone())

@@ -39,6 +39,7 @@ pub(super) struct Rows {
     pub(super) reactors: String,
     pub(super) reactions: String,
     pub(super) events: String,
+    pub(super) seen: String,
     pub(super) prune_to: Option<i64>,
     /// Where the events begin, if there are any.
     pub(super) first_event: Option<Seq>,
@@ -87,6 +88,7 @@ impl Rows {
             reactors: array(changes.reactors.iter().map(reactor_row))?,
             reactions: array(changes.reactions.iter().map(reaction_row))?,
             events: array(changes.events.iter().map(|it| event_row(it)))?,
+            seen: array(changes.seen.iter().map(|(user, at)| (user.as_str(), at.0)))?,
             prune_to: changes.prune_to.map(|seq| seq.0.cast_signed()),
             first_event: changes.events.first().map(|event| event.cursor.seq),
         })

@@ -266,6 +266,16 @@ impl Store for SqliteStore {
             .map_err(failed("reading users"))
     }
 
+    async fn last_seen(
+        &self,
+        viewer: &UserId,
+        ids: &[UserId],
+    ) -> Result<Vec<(UserId, Option<Timestamp>)>, StoreError> {
+        self.read_last_seen(viewer, ids)
+            .await
+            .map_err(failed("reading when users were last seen"))
+    }
+
     async fn profile(&self, id: &UserId) -> Result<Option<Arc<User>>, StoreError> {
         self.read_profile(id)
             .await

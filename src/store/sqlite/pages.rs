@@ -9,7 +9,9 @@ use super::batch::array;
 use super::reader::Statement;
 use super::rows::{Columns, Result, number, unreadable};
 use super::sql;
-use crate::model::{Member, MemberId, Message, MessageId, Room, RoomId, Seq, User, UserId};
+use crate::model::{
+    Member, MemberId, Message, MessageId, Room, RoomId, Seq, Timestamp, User, UserId,
+};
 use crate::store::{MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView};
 
 /// Greater than any id's 16 bytes.
@@ -57,6 +59,19 @@ impl SqliteStore {
             .bind(viewer.as_str().to_owned())
             .bind(viewer.as_str().to_owned());
         self.read(statement, |mut row| row.user()).await
+    }
+
+    pub(super) async fn read_last_seen(
+        &self,
+        viewer: &UserId,
+        ids: &[UserId],
+    ) -> Result<Vec<(UserId, Option<Timestamp>)>> {
+        let statement = sqlx::query(sql::LAST_SEEN)
+            .bind(array(ids.iter().map(UserId::as_str))?)
+            .bind(viewer.as_str().to_owned())
+            .bind(viewer.as_str().to_owned());
+        let row = |mut row: Columns<'_>| Ok((row.user_id()?, row.maybe_time()?));
+        self.read(statement, row).await
     }
 
     pub(super) async fn read_profile(&self, id: &UserId) -> Result<Option<Arc<User>>> {

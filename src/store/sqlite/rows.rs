@@ -56,6 +56,10 @@ impl<'r> Columns<'r> {
         self.take().map(Timestamp)
     }
 
+    pub(super) fn maybe_time(&mut self) -> Result<Option<Timestamp>> {
+        Ok(self.take::<Option<i64>>()?.map(Timestamp))
+    }
+
     pub(super) fn uuid(&mut self) -> Result<Uuid> {
         self.take().and_then(uuid)
     }

@@ -236,6 +236,9 @@ SELECT value ->> 0, value ->> 1, unhex(value ->> 2, '-'), value ->> 3, value ->>
        unhex(value ->> 5, '-'), unhex(value ->> 6, '-'), value ->> 7
 FROM jsonb_each(?);
 
+UPDATE users SET last_seen_at = row.value ->> 1
+FROM jsonb_each(?) AS row WHERE users.id = row.value ->> 0 AND coalesce(users.last_seen_at, 0) < row.value ->> 1;
+
 DELETE FROM members WHERE room IN (SELECT room FROM events WHERE kind IN (9, 10, 11) AND kind <> 9 AND seq <= ?);
 DELETE FROM events WHERE seq <= ?;
 UPDATE meta SET value = pruned.seq FROM (SELECT ? AS seq) AS pruned WHERE key = 'floor' AND value < pruned.seq;
@@ -337,6 +340,15 @@ pub(super) const USERS: &str = concat!(
     "WHERE theirs.user = user.id AND theirs.standing = 1 AND room.deleted = 0 AND (room.visibility = 1 ",
     "OR EXISTS (SELECT 1 FROM members AS mine WHERE mine.room = theirs.room AND mine.user = ? AND mine.standing = 1))))",
 );
+
+/// Binds: user ids; the viewer twice.
+pub(super) const LAST_SEEN: &str = "\
+SELECT user.id, user.last_seen_at FROM users AS user
+WHERE user.id IN (SELECT value FROM json_each(?)) AND (user.id = ?
+OR EXISTS (SELECT 1 FROM members AS theirs
+    CROSS JOIN members AS mine ON mine.room = theirs.room AND mine.user = ? AND mine.standing = 1
+    CROSS JOIN rooms AS room ON room.id = theirs.room AND room.deleted = 0
+    WHERE theirs.user = user.id AND theirs.standing = 1))";
 
 /// Binds: a user id.
 pub(super) const PROFILE: &str =

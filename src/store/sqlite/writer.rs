@@ -202,6 +202,7 @@ fn commit(rows: Rows) -> Statement {
         .bind(rows.reactions.clone())
         .bind(rows.reactions)
         .bind(rows.events)
+        .bind(rows.seen)
         .bind(rows.prune_to)
         .bind(rows.prune_to)
         .bind(rows.prune_to)

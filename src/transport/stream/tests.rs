@@ -34,6 +34,8 @@ impl Subscriptions for ByHand {
 
     fn renew(&self, _: &Viewer) {}
 
+    fn leave_cleanly(&self) {}
+
     fn ping(&self) {
         self.outbox
             .push_ping(Frame::whole(Bytes::from_static(b":\n\n")));

@@ -84,6 +84,10 @@ impl Subscriptions for Connection {
         self.renew(viewer);
     }
 
+    fn leave_cleanly(&self) {
+        self.leave_cleanly();
+    }
+
     fn ping(&self) {
         self.ping();
     }

@@ -124,6 +124,9 @@ pub trait Subscriptions: Send + Sync + 'static {
     /// The viewer's token has been replaced by a fresh one.
     fn renew(&self, viewer: &Viewer);
 
+    /// To be called before it is dropped where the client has closed the socket: its user is gone, not cut off.
+    fn leave_cleanly(&self);
+
     /// Queues a ping with each subscription's position, behind what those positions cover.
     fn ping(&self);
 

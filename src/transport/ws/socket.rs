@@ -100,6 +100,11 @@ impl<A: Api, P: Speech> Socket<A, P> {
         let end = self.run(wire).await;
         tracing::debug!(?end, "socket ended");
         self.protocol.close();
+        if let (End::Closed, Some(known)) = (end, &self.known)
+            && wire.is_leaving()
+        {
+            known.connection.leave_cleanly();
+        }
         // The subscriptions first: nothing more is queued for a socket that is closing.
         self.known = None;
         match end {

@@ -108,6 +108,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Box::pin(farewell(&mut self.io, &left)).await;
     }
 
+    /// Whether the peer has closed because it was done, rather than over something that went wrong: 1000, 1001 (a page that
+    /// is left), or no code at all.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.close_code, None | Some(1000 | 1001))
+    }
+
     /// Answers the peer's close frame and ends the socket.
     pub(super) async fn close_back(&mut self) {
         let mut left = self.outbox.finish(false);

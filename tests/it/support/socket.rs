@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -38,6 +39,28 @@ impl Socket {
             .await;
         assert_eq!(socket.hear().await.unwrap()["type"], "connection_ack");
         socket
+    }
+
+    /// Closes it, and waits until the server has too.
+    pub(crate) async fn close(mut self, code: u16) {
+        let frame = CloseFrame {
+            code: code.into(),
+            reason: "".into(),
+        };
+        self.0.close(Some(frame)).await.unwrap();
+        let ended = async { while let Some(Ok(_)) = self.0.next().await {} };
+        let ended = timeout(DEADLINE, ended).await;
+        ended.expect("the server ends the connection in time");
+    }
+
+    /// What a query or mutation is answered; other messages that come before go by.
+    pub(crate) async fn ask(&mut self, query: &str, variables: Value) -> Value {
+        self.say(&message("ask", query, variables)).await;
+        let answer = self.hear_where(|it| it["id"] == "ask").await.unwrap();
+        assert_eq!(answer["type"], "next", "{answer}");
+        let done = self.hear_where(|it| it["id"] == "ask").await.unwrap();
+        assert_eq!(done["type"], "complete", "{done}");
+        answer["payload"].clone()
     }
 
     /// Says a message.

@@ -142,6 +142,7 @@ fn hub(world: &World, plain: &Plain, tail: Arc<Tail>) -> Hub {
     let hub = Hub::start(Setup {
         store: world.deps.store.clone(),
         tail,
+        signals: world.deps.signals.clone(),
         execute: Arc::new(move |prepared, data| executor.stream(prepared, data)),
         shape: plain.shape.clone(),
         revocations: Arc::default(),

@@ -152,6 +152,7 @@ impl Client {
             let line = Line::new(id, viewer(self.name), Arc::new(outbox), envelope, inbox);
             let connection = Connection {
                 core: stage.core.clone(),
+                present: stage.core.signals.arrive(&line.viewer.user),
                 line: Arc::new(line),
             };
             Rc::new(Socket::new(connection, wire))

@@ -19,6 +19,7 @@ use crate::hub::{Envelope, Feed, Item, Setup};
 use crate::interleave::point;
 use crate::log::Tail;
 use crate::model::{Cursor, RoomId};
+use crate::signal::Signals;
 use crate::store::Store;
 
 static SHAPE: LazyLock<Arc<Shape>> = LazyLock::new(|| {
@@ -37,6 +38,7 @@ pub(super) fn setup(store: Arc<dyn Store>, tail: Arc<Tail>) -> Setup {
     Setup {
         store,
         tail,
+        signals: Signals::default(),
         execute: Arc::new(|_, data| render(&data)),
         shape: SHAPE.clone(),
         revocations: Arc::default(),

@@ -19,6 +19,7 @@ const HOT: &[&str] = &[
     sql::REACTORS,
     sql::MEMBERS,
     sql::USERS,
+    sql::LAST_SEEN,
     sql::PROFILE,
     sql::ROOMS_PUBLIC[0],
     sql::ROOMS_PUBLIC[1],

@@ -1,6 +1,7 @@
 //! An API whose operations do what their variables say, for tests of what surrounds it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_graphql::Variables;
@@ -39,6 +40,9 @@ pub(super) struct Line {
     pub(super) outbox: Arc<Outbox>,
     envelope: Arc<dyn Envelope>,
     pub(super) subscribed: Mutex<HashMap<Arc<str>, Option<Cursor>>>,
+    /// Its client has closed the socket.
+    pub(super) left: AtomicBool,
+    ended: AtomicBool,
     notices: Mutex<Vec<Notice>>,
     noticed: Notify,
     changed: Notify,
@@ -198,6 +202,8 @@ impl Api for Stage {
             outbox,
             envelope,
             subscribed: Mutex::default(),
+            left: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             notices: Mutex::default(),
             noticed: Notify::new(),
             changed: Notify::new(),
@@ -212,6 +218,19 @@ impl Api for Stage {
 }
 
 impl Line {
+    /// Waits until the connection is gone.
+    pub(super) async fn ended(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.ended.load(Ordering::Relaxed) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Waits until a subscription has begun, and says from where.
     pub(super) async fn subscribed(&self, id: &str) -> Option<Cursor> {
         loop {
@@ -274,6 +293,10 @@ impl Subscriptions for LineEnd {
 
     fn renew(&self, _: &Viewer) {}
 
+    fn leave_cleanly(&self) {
+        self.0.left.store(true, Ordering::Relaxed);
+    }
+
     fn ping(&self) {
         if let Some(ping) = self.0.envelope.ping(&[]) {
             self.0.outbox.push_ping(Frame::whole(ping));
@@ -296,6 +319,7 @@ impl Subscriptions for LineEnd {
 impl Drop for LineEnd {
     fn drop(&mut self) {
         self.0.subscribed.lock().unwrap().clear();
+        self.0.ended.store(true, Ordering::Relaxed);
         self.0.changed.notify_waiters();
     }
 }

@@ -1,13 +1,16 @@
 //! What the wire decides: sizes, encodings, handshakes, and that the peer gets to see why.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::Frame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::{Error, Message};
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 
 use super::client::{World, chosen};
 use crate::transport::ws::{INIT_BYTES_MAX, MESSAGE_BYTES_MAX, SUBPROTOCOL};
@@ -32,6 +35,36 @@ async fn a_query_is_answered_over_a_real_socket() {
         client.hear().await,
         json!({ "id": "1", "type": "complete" })
     );
+}
+
+#[tokio::test]
+async fn who_is_done_leaves_and_who_has_trouble_is_cut_off() {
+    let world = World::new();
+    for (code, leaves) in [
+        (Some(1000), true),
+        (Some(1001), true),
+        (None, true),
+        (Some(1002), false),
+        (Some(1011), false),
+        (Some(4999), false),
+    ] {
+        let mut client = world.tcp().await;
+        client.init("ada").await;
+        let frame = code.map(|code: u16| CloseFrame {
+            code: code.into(),
+            reason: "".into(),
+        });
+        client.0.close(frame).await.unwrap();
+        while let Some(Ok(_)) = client.0.next().await {}
+        let left = world.stage.line().left.load(Ordering::Relaxed);
+        assert_eq!(left, leaves, "{code:?}");
+    }
+    let mut client = world.tcp().await;
+    client.init("ada").await;
+    let line = world.stage.line();
+    drop(client);
+    line.ended().await;
+    assert!(!line.left.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
