@@ -33,8 +33,9 @@ pub struct Loaders {
     members: Gather<MemberId, Arc<Member>>,
     /// The first so many to react with an emoji under a message.
     reactors: Gather<((MessageId, Emoji), usize), Users>,
-    /// As the request's viewer stands to them. These and the next two are the only ones that depend on who asks.
+    /// As the request's viewer stands to them. These and the next three are the only ones that depend on who asks.
     views: Gather<RoomId, RoomView>,
+    unread: Gather<RoomId, u32>,
     reacted: Gather<MessageId, Emojis>,
     last_seen: Gather<UserId, Option<Timestamp>>,
 }
@@ -92,6 +93,18 @@ pub(super) async fn last_seen(
     };
     let loaders = loaders(ctx, &alone);
     loaders.last_seen.load(id.clone(), read).await
+}
+
+/// How many messages by others the viewer has not read; 0 where it is not a member.
+pub(super) async fn unread(ctx: &Context<'_>, id: RoomId) -> Result<u32, Error> {
+    let (store, viewer) = (store(ctx)?, &viewer(ctx)?.user.id);
+    let alone = Loaders::default();
+    let read = |ids: Vec<RoomId>| async move {
+        let found = store.unread(viewer, &ids).await?;
+        Ok(found.into_iter().collect())
+    };
+    let count = loaders(ctx, &alone).unread.load(id, read).await?;
+    Ok(count.unwrap_or_default())
 }
 
 /// A room that the viewer may read; `None` for one that is absent or hidden.

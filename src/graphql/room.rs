@@ -166,6 +166,12 @@ impl Room {
         Ok(view.and_then(|view| view.role).map(RoomRole::from))
     }
 
+    /// Messages by others after `viewerReadUpTo`, deleted ones not counted; 0 when not a member.
+    #[graphql(directive = per_viewer::apply())]
+    async fn unread_count(&self, ctx: &Context<'_>) -> Result<u32> {
+        Ok(loaders::unread(ctx, self.room.id).await?)
+    }
+
     /// The place up to which the viewer has read, by its furthest `markRead`. Null before the first, and when the viewer
     /// is not a member.
     #[graphql(directive = per_viewer::apply())]

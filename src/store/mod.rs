@@ -284,6 +284,13 @@ pub trait Store: Send + Sync + 'static {
     /// Rooms that exist, readable or not, in any order.
     async fn rooms(&self, viewer: &UserId, ids: &[RoomId]) -> Result<Vec<RoomView>, StoreError>;
 
+    /// For each of these rooms that the viewer is in: its messages by others after the place up to which the viewer has
+    /// read, from the beginning where there is none, deleted ones not counted. In any order.
+    async fn unread(
+        &self,
+        viewer: &UserId,
+        rooms: &[RoomId],
+    ) -> Result<Vec<(RoomId, u32)>, StoreError>;
     /// Messages, each with the one it replies to, in any order.
     async fn messages(&self, ids: &[MessageId]) -> Result<Vec<Arc<Message>>, StoreError>;
 

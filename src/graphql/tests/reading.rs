@@ -259,3 +259,49 @@ async fn an_event_of_a_member_shows_what_it_has_read_by_now() {
         json!({"user": {"id": "ben"}, "readUpTo": head.to_string()})
     );
 }
+
+#[tokio::test]
+async fn what_others_said_after_the_mark_is_counted() {
+    let world = World::new().await;
+    let room = world.room("ada", "PUBLIC", &["ben"]).await;
+    let mut sent = Vec::new();
+    for n in 0..5 {
+        sent.push(world.send("ada", &room, &n.to_string(), None).await);
+    }
+    world.send("ben", &room, "own", None).await;
+    let query = "query($id: ID!) { room(id: $id) { unreadCount } }";
+    let unread = async |who: &str| {
+        let answer = world.ask(who, query, json!({"id": room})).await;
+        answer["room"]["unreadCount"].clone()
+    };
+    assert_eq!(unread("ben").await, 5);
+    assert_eq!(unread("ada").await, 1);
+    assert_eq!(unread("a stranger").await, 0);
+    // Places 2 to 6 are ada's.
+    let input = json!({"roomId": room, "upTo": world.place(3).to_string()});
+    let query =
+        "mutation($input: MarkReadInput!) { markRead(input: $input) { room { unreadCount } } }";
+    let marked = world.ask("ben", query, json!({"input": input})).await;
+    assert_eq!(marked["markRead"]["room"]["unreadCount"], 3);
+    let delete = "mutation($input: DeleteMessageInput!) { deleteMessage(input: $input) { message {
+        room { unreadCount } } } }";
+    for id in [&sent[0], &sent[4], &sent[4]] {
+        let input = json!({"messageId": id});
+        world.ask("ada", delete, json!({"input": input})).await;
+    }
+    assert_eq!(unread("ben").await, 2);
+    for (who, field) in [("ben", "leaveRoom"), ("ben", "joinRoom")] {
+        let ty = if field == "leaveRoom" {
+            "LeaveRoomInput"
+        } else {
+            "JoinRoomInput"
+        };
+        let query =
+            format!("mutation($input: {ty}!) {{ {field}(input: $input) {{ __typename }} }}");
+        world
+            .ask(who, &query, json!({"input": {"roomId": room}}))
+            .await;
+        let expected = if field == "leaveRoom" { 0 } else { 2 };
+        assert_eq!(unread("ben").await, expected, "{field}");
+    }
+}

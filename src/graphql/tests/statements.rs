@@ -90,6 +90,30 @@ async fn pages_of_many_rooms_take_the_same_as_of_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unread_counts_of_a_page_of_rooms_take_one() {
+    let mut world = World::new().await;
+    for n in 0..40 {
+        let room = world.room("ada", "PRIVATE", &["ben"]).await;
+        for m in 0..n % 4 {
+            world.send("ada", &room, &m.to_string(), None).await;
+        }
+    }
+    let query = "query($first: Int, $count: Boolean!) { viewer { rooms(first: $first) { nodes {
+        id unreadCount @include(if: $count) } } } }";
+    for first in [1, 40] {
+        let mut counts = Vec::new();
+        for count in [false, true] {
+            let variables = json!({"first": first, "count": count});
+            world.hush().await;
+            let before = world.deps.store.reads();
+            world.ask("ben", query, variables).await;
+            counts.push(world.deps.store.reads() - before);
+        }
+        assert_eq!(counts[1], counts[0] + 1, "{first}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_mutation_gives_back_is_not_read_again() {
     let mut world = World::new().await;
     let room = world.room("ada", "PRIVATE", &[]).await;

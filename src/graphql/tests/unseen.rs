@@ -259,6 +259,7 @@ async fn without_a_viewer_what_is_marked_fails_and_nothing_else() {
         marks,
         BTreeSet::from([
             "Reaction.viewerReacted",
+            "Room.unreadCount",
             "Room.viewerReadUpTo",
             "Room.viewerRole",
             "User.presence",

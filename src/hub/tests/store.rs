@@ -277,6 +277,9 @@ impl Store for MemoryStore {
     async fn rooms(&self, _: &UserId, _: &[RoomId]) -> Result<Vec<RoomView>, StoreError> {
         unimplemented!()
     }
+    async fn unread(&self, _: &UserId, _: &[RoomId]) -> Result<Vec<(RoomId, u32)>, StoreError> {
+        unimplemented!()
+    }
     async fn messages(&self, _: &[MessageId]) -> Result<Vec<Arc<Message>>, StoreError> {
         unimplemented!()
     }

@@ -15,6 +15,7 @@ pub(crate) mod pen;
 pub(crate) mod reactions;
 pub(crate) mod reads;
 pub(crate) mod replays;
+pub(crate) mod unread;
 pub(crate) mod writing;
 
 /// Stores to test.
@@ -82,6 +83,10 @@ macro_rules! contract {
             what_a_viewer_reacts_with_is_told_for_many_messages_at_once,
             facts_say_which_reactions_are_there,
             reactions_go_with_their_message_and_their_room,
+        );
+        $crate::store::contract::contract!($bench, unread,
+            what_others_said_after_the_mark_is_unread,
+            unread_counts_agree_with_the_naive_count,
         );
         $crate::store::contract::contract!($bench, replays,
             events_have_no_hole_even_where_a_room_is_gone,

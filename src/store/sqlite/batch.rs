@@ -58,6 +58,11 @@ impl Rows {
         let sent = || changes.sent.iter().filter(|it| !deleted.contains(&it.room));
         let changed = || (changes.changed.iter()).filter(|it| !deleted.contains(&it.room));
         let edits = edits(&changes.events);
+        let mut sent_in: HashMap<RoomId, u32> = HashMap::new();
+        for message in sent() {
+            *sent_in.entry(message.room).or_default() += 1;
+        }
+        let sends = |room| sent_in.get(&room).copied().unwrap_or_default();
 
         let mut said: Vec<(Seq, &Message)> = sent().map(|it| (it.cursor.seq, &**it)).collect();
         for message in changed().filter(|it| it.body.is_some()) {
@@ -72,7 +77,7 @@ impl Rows {
 
         Ok(Self {
             users: array(changes.users.iter().map(|it| user_row(it)))?,
-            rooms: array(changes.rooms.iter().map(|it| room_row(it)))?,
+            rooms: array(changes.rooms.iter().map(|it| room_row(it, sends(it.id))))?,
             members: array(changes.members.iter().map(|it| member_row(it)))?,
             reads: array(changes.reads.iter().map(|it| read_row(&it.member)))?,
             wiped: array(changed().map(|it| it.id.uuid()))?,
@@ -165,7 +170,7 @@ fn user_row(user: &User) -> impl Serialize {
     )
 }
 
-fn room_row(room: &Room) -> impl Serialize {
+fn room_row(room: &Room, sends: u32) -> impl Serialize {
     (
         room.id.uuid(),
         if room.deleted { "" } else { room.name.as_str() },
@@ -180,6 +185,7 @@ fn room_row(room: &Room) -> impl Serialize {
         room.member_count,
         room.owner_count,
         u8::from(room.deleted),
+        sends,
     )
 }
 

@@ -32,6 +32,7 @@ mod sql;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod writer;
 
 pub use open::OpenError;
@@ -228,6 +229,15 @@ impl Store for SqliteStore {
         self.read_rooms(viewer, ids)
             .await
             .map_err(failed("reading rooms"))
+    }
+
+    async fn unread(
+        &self,
+        viewer: &UserId,
+        rooms: &[RoomId],
+    ) -> Result<Vec<(RoomId, u32)>, StoreError> {
+        let counts = self.read_unread(viewer, rooms).await;
+        counts.map_err(failed("counting what is unread"))
     }
 
     async fn messages(&self, ids: &[MessageId]) -> Result<Vec<Arc<Message>>, StoreError> {

@@ -143,22 +143,24 @@ pub(super) const BEGIN: &str = concat!(
 );
 
 /// Writes a batch and commits. Binds: users; rooms; members; reads; changed message ids; deleted room ids; (deleted message
-/// ids; deleted room ids) twice; deleted room ids; the bytes of all contents twice; contents; sent messages; changed messages;
-/// reactors twice; reactions twice; events; the place to prune to three times.
+/// ids; deleted room ids) twice; deleted room ids three times; the bytes of all contents twice; contents; sent messages; changed
+/// messages; reactors twice; reactions twice; events; the place to prune to three times.
 ///
-/// Old contents are wiped while the messages still point at them.
+/// Old contents are wiped while the messages still point at them. Blocks are made of what the batch leaves: after its
+/// messages are sent and deleted.
 pub(super) const COMMIT: &str = "\
 INSERT INTO users (id, name, avatar_url, profile_at)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url, profile_at = excluded.profile_at;
 
-INSERT INTO rooms (id, name, visibility, data, created_at, last_activity_at, last_message, member_count, owner_count, deleted)
+INSERT INTO rooms (id, name, visibility, data, created_at, last_activity_at, last_message, member_count, owner_count, deleted, loose)
 SELECT unhex(value ->> 0, '-'), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-       unhex(value ->> 6, '-'), value ->> 7, value ->> 8, value ->> 9
+       unhex(value ->> 6, '-'), value ->> 7, value ->> 8, value ->> 9, value ->> 10
 FROM jsonb_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, visibility = excluded.visibility, data = excluded.data,
     last_activity_at = excluded.last_activity_at, last_message = excluded.last_message,
-    member_count = excluded.member_count, owner_count = excluded.owner_count, deleted = excluded.deleted;
+    member_count = excluded.member_count, owner_count = excluded.owner_count, deleted = excluded.deleted,
+    loose = rooms.loose + excluded.loose;
 
 INSERT INTO members (id, room, user, role, joined_at, joined_seq, standing)
 SELECT unhex(value ->> 0, '-'), unhex(value ->> 1, '-'), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
@@ -190,6 +192,8 @@ DELETE FROM reactions WHERE message IN (
 );
 
 DELETE FROM messages WHERE room IN (SELECT unhex(value, '-') FROM json_each(?));
+DELETE FROM blocks WHERE room IN (SELECT unhex(value, '-') FROM json_each(?));
+DELETE FROM block_authors WHERE room IN (SELECT unhex(value, '-') FROM json_each(?));
 
 INSERT INTO contents (seq, body, data)
 SELECT value ->> 0,
@@ -230,6 +234,21 @@ DELETE FROM reactions WHERE (message, emoji) IN (
     FROM jsonb_each(?) AS row CROSS JOIN messages AS message ON message.id = unhex(row.value ->> 0, '-')
     WHERE row.value ->> 2 = 0
 );
+
+INSERT INTO block_authors (room, upto, author, live)
+SELECT room.id, (SELECT max(newest.seq) FROM messages AS newest WHERE newest.room = room.id), message.author,
+       count(*) FILTER (WHERE message.deleted_at IS NULL)
+FROM rooms AS room INDEXED BY rooms_full CROSS JOIN messages AS message ON message.room = room.id
+    AND message.seq > coalesce((SELECT max(block.upto) FROM blocks AS block WHERE block.room = room.id), 0)
+WHERE room.loose >= 256 GROUP BY room.id, message.author;
+
+INSERT INTO blocks (room, upto, live)
+SELECT room.id, author.upto, sum(author.live)
+FROM rooms AS room INDEXED BY rooms_full CROSS JOIN block_authors AS author ON author.room = room.id
+    AND author.upto = (SELECT max(newest.seq) FROM messages AS newest WHERE newest.room = room.id)
+WHERE room.loose >= 256 GROUP BY room.id, author.upto;
+
+UPDATE rooms INDEXED BY rooms_full SET loose = 0 WHERE loose >= 256;
 
 INSERT INTO events (seq, at, room, kind, actor, message, member, emoji)
 SELECT value ->> 0, value ->> 1, unhex(value ->> 2, '-'), value ->> 3, value ->> 4,

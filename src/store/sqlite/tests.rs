@@ -9,6 +9,7 @@ use super::SqliteStore;
 use crate::store::Store;
 use crate::store::contract::{Bench, contract};
 
+mod blocks;
 mod file;
 mod plans;
 mod revocations;

@@ -191,6 +191,8 @@ fn commit(rows: Rows) -> Statement {
         .bind(rows.deleted_rooms.clone())
         .bind(rows.deleted_messages)
         .bind(rows.deleted_rooms.clone())
+        .bind(rows.deleted_rooms.clone())
+        .bind(rows.deleted_rooms.clone())
         .bind(rows.deleted_rooms)
         .bind(rows.bytes.clone())
         .bind(rows.bytes)

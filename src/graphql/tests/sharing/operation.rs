@@ -92,6 +92,7 @@ impl Operation {
                             | "viewerRole"
                             | "viewerReacted"
                             | "viewerReadUpTo"
+                            | "unreadCount"
                             | "readUpTo"
                     ) || name == "replyTo" && in_reply;
                     is_read || reads(below, in_reply || name == "replyTo")
