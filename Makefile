@@ -51,6 +51,7 @@ bench: bench-binaries ## Measure everything beside its peers, in about an hour.
 	$(BENCH) slow
 	$(BENCH) traffic
 	$(BENCH) deflate
+	$(BENCH) unread
 	@$(BENCH) report --chart target/bench/fanout.svg
 
 bench-quick: export TIDINGS_BIN := $(CURDIR)/target/release/tidings

@@ -21,6 +21,7 @@ mod server;
 mod slow;
 mod stats;
 mod traffic;
+mod unread;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -47,6 +48,8 @@ enum Bench {
     Traffic(traffic::Options),
     /// What permessage-deflate would save and cost.
     Deflate(deflate::Options),
+    /// Unread counts of long rooms and of long lists of rooms.
+    Unread(unread::Options),
     /// The tables and the chart of what has been measured.
     Report(report::Options),
     /// Serve one of the peers (the benches start them themselves).
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Slow(options) => slow::run(&options),
         Bench::Traffic(options) => traffic::run(&options),
         Bench::Deflate(options) => deflate::run(&options),
+        Bench::Unread(options) => Runtime::new()?.block_on(unread::run(options)),
         Bench::Report(options) => report::run(&options),
         Bench::Peer { peer } => peers::serve(peer),
     }

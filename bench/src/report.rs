@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::{deflate, fanout, resume, scaling, sends, slow, traffic};
+use crate::{deflate, fanout, resume, scaling, sends, slow, traffic, unread};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -24,7 +24,7 @@ pub struct Options {
 /// The tables in a file of runs; nothing where there is no such file.
 type Report = fn(&Path) -> anyhow::Result<Option<String>>;
 
-const REPORTS: [(&str, Report); 7] = [
+const REPORTS: [(&str, Report); 8] = [
     ("sends", sends::report),
     ("fanout", fanout::report),
     ("scaling", scaling::report),
@@ -32,6 +32,7 @@ const REPORTS: [(&str, Report); 7] = [
     ("slow", slow::report),
     ("traffic", traffic::report),
     ("deflate", deflate::report),
+    ("unread", unread::report),
 ];
 
 pub fn run(options: &Options) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! A real server process for one run, in a folder of its own: Tidings' release binary with its limits off, or a peer.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ pub struct Server {
     /// Its process id.
     pub pid: u32,
     child: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -85,8 +85,15 @@ impl Server {
             address,
             pid: child.id(),
             child,
-            _folder: folder,
+            folder,
         })
+    }
+}
+
+impl Server {
+    /// Where it was started, and keeps what it keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
