@@ -1,7 +1,15 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { test } from 'node:test'
+import { Api, uuid } from './src/api.mjs'
 import { open } from './src/clients/subscriptions-transport-ws.mjs'
+import { CREATE_ROOM, EVENTS, HEAD, SEND } from './src/documents.mjs'
+import { Stream } from './src/log.mjs'
+import { Proxy } from './src/proxy.mjs'
 import * as refusals from './src/refusals.mjs'
 import { ride } from './src/ride.mjs'
+import { Server, token } from './src/server.mjs'
 
 const name = 'subscriptions-transport-ws'
 
@@ -10,3 +18,42 @@ test(`${name} shows the codes of errors`, t => refusals.codesAreSeen(t, open))
 test(`${name} ends a refused subscription and goes on with the others`, t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test(`${name} asks for a fresh token when one is not accepted`, t => refusals.aBadTokenIsAskedForAgain(t, open))
 test(`${name} loses nothing when its token expires`, t => refusals.anExpiringTokenCostsNothing(t, open))
+
+/** Bytes of the answer to an upgrade: they are the same each time. */
+async function upgradeBytes(server) {
+  const socket = connect({ port: server.port, host: '127.0.0.1' })
+  const lines = ['GET /graphql HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13']
+  socket.write([...lines, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Protocol: graphql-ws', '', ''].join('\r\n'))
+  const [answer] = await once(socket, 'data')
+  socket.destroy()
+  assert.match(answer.toString(), /^HTTP\/1.1 101 [^]*\r\n\r\n$/)
+  return answer.length
+}
+
+// Without the remedy in the recipe it would follow nothing from there on, and never say so.
+test(`${name} follows on after a connection that was lost before it was acknowledged`, async t => {
+  const server = await Server.start(t)
+  const proxy = await Proxy.listen(t, () => server.port)
+  const api = new Api(() => server.http, token('ada'))
+  const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'acknowledged' } })
+  const roomId = createRoom.room.id
+  const send = async body => (await api.ask(SEND, { input: { id: uuid(), roomId, body } })).sendMessage.message.id
+  const { head } = await api.ask(HEAD)
+  const client = await open(t, { ws: proxy.ws, token: () => token('ada') })
+  const stream = new Stream('stream')
+  client.subscribe(EVENTS, { roomIds: [roomId], after: head }, { next: next => stream.take(next), error: error => stream.fail(error) })
+  const delivered = count => stream.until(() => stream.events.length >= count, () => `${stream.events.length} of ${count}`, 20_000)
+  const sent = [await send('before')]
+  await delivered(1)
+
+  const down = (await upgradeBytes(server)) + 5
+  proxy.plan = () => (proxy.cuts ? { down: Infinity, up: Infinity } : { down, up: Infinity, how: 'end' })
+  proxy.refuse()
+  sent.push(await send('meanwhile'))
+  proxy.admit()
+  await delivered(2)
+  assert.equal(proxy.cuts, 1)
+  sent.push(await send('after'))
+  await delivered(3)
+  assert.deepEqual(stream.events.map(event => event.message.id), sent)
+})
