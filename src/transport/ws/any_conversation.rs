@@ -1,10 +1,11 @@
-//! The protocol under any sequence of messages and outcomes whatever.
+//! The protocols under any sequence of messages and outcomes whatever.
 
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::conformance::{ACK_HEAD, head, opened, ready};
 use super::conversation::*;
+use super::legacy::conformance as legacy;
 use super::speech::*;
 
 fn anything() -> impl Strategy<Value = Json> {
@@ -30,6 +31,10 @@ fn message_like() -> impl Strategy<Value = String> {
         "pong",
         "subscribe",
         "complete",
+        "start",
+        "stop",
+        "connection_error",
+        "connection_terminate",
         "next",
         "x",
     ];
@@ -69,23 +74,31 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-proptest! {
-    /// No sequence of anything panics; what is sent is JSON; a closed connection stays silent; limits hold.
-    #[test]
-    fn any_conversation_ends_in_a_legal_state(
-        steps in prop::collection::vec((step(), any::<bool>()), 0..60),
-        greeted in any::<bool>(),
-    ) {
-        let mut protocol = if greeted { ready() } else { opened() };
-        let mut closed = false;
-        let mut started: Vec<Start> = Vec::new();
-        for (step, stream) in steps {
-            let mut out = Vec::new();
-            match step {
-                Step::Say(text) => match protocol.receive(&text) {
+/// No sequence of anything panics; what is sent is JSON; a closed connection stays silent; limits hold.
+fn converse(mut protocol: impl Speech, steps: Vec<(Step, bool)>) -> Result<(), TestCaseError> {
+    let mut closed = false;
+    let mut started: Vec<Start> = Vec::new();
+    for (step, stream) in steps {
+        let mut out = Vec::new();
+        match step {
+            Step::Say(text) => {
+                let mut action = protocol.receive(&text);
+                if let Action::Stop {
+                    id, ticket, then, ..
+                } = action
+                {
+                    prop_assert!(!protocol.wants(&id, ticket));
+                    action = *then;
+                }
+                match action {
                     Action::Send(said) => out.extend(said),
                     Action::Start(start) => {
-                        prop_assert!(!started.iter().any(|other| protocol.wants(&other.id, other.ticket) && other.id == start.id));
+                        prop_assert!(
+                            !started
+                                .iter()
+                                .any(|other| protocol.wants(&other.id, other.ticket)
+                                    && other.id == start.id)
+                        );
                         let kind = if stream { Kind::Stream } else { Kind::Single };
                         match protocol.admit(&start, kind) {
                             Ok(()) => started.push(start),
@@ -98,26 +111,49 @@ proptest! {
                         closed = true;
                         continue;
                     }
-                    Action::Nothing | Action::Authenticate(_) | Action::Stop { .. } => {}
-                },
-                Step::Binary => closed |= matches!(protocol.receive_binary(), Action::Close(_)),
-                Step::Acknowledge => out.extend(protocol.acknowledge(head()).unwrap_or_default()),
-                Step::Answer(well) => if let Some(start) = started.pop() {
-                    if well {
-                        out.extend(protocol.answer(&start.id, start.ticket, "{}").unwrap_or_default());
+                    Action::Nothing | Action::Authenticate(_) => {}
+                    stop @ Action::Stop { .. } => prop_assert!(false, "stopped twice: {:?}", stop),
+                }
+            }
+            Step::Binary => closed |= matches!(protocol.receive_binary(), Action::Close(_)),
+            Step::Acknowledge => out.extend(protocol.acknowledge(head()).unwrap_or_default()),
+            Step::Answer(well) => {
+                if let Some(Start { id, ticket, .. }) = started.pop() {
+                    let said = if well {
+                        protocol.answer(&id, ticket, "{}")
                     } else {
-                        out.extend(protocol.refuse(&start.id, start.ticket, "[]").unwrap_or_default());
-                    }
-                },
-                Step::Ended(id) => protocol.ended(id),
-                Step::Stop => protocol.stop(),
+                        protocol.refuse(&id, ticket, "[]")
+                    };
+                    out.extend(said.unwrap_or_default());
+                }
             }
-            prop_assert!(out.is_empty() || !closed);
-            for text in out {
-                prop_assert!(serde_json::from_slice::<Json>(&text).unwrap()["type"].is_string());
-            }
-            let active = started.iter().filter(|start| protocol.wants(&start.id, start.ticket)).count();
-            prop_assert!(active <= 5);
+            Step::Ended(id) => protocol.ended(id),
+            Step::Stop => protocol.stop(),
         }
+        prop_assert!(out.is_empty() || !closed);
+        for text in out {
+            prop_assert!(serde_json::from_slice::<Json>(&text).unwrap()["type"].is_string());
+        }
+        let wanted = |start: &&Start| protocol.wants(&start.id, start.ticket);
+        prop_assert!(started.iter().filter(wanted).count() <= 5);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_conversation_ends_in_a_legal_state(
+        steps in prop::collection::vec((step(), any::<bool>()), 0..60),
+        greeted in any::<bool>(),
+    ) {
+        converse(if greeted { ready() } else { opened() }, steps)?;
+    }
+
+    #[test]
+    fn any_legacy_conversation_ends_in_a_legal_state(
+        steps in prop::collection::vec((step(), any::<bool>()), 0..60),
+        greeted in any::<bool>(),
+    ) {
+        converse(if greeted { legacy::ready() } else { legacy::opened() }, steps)?;
     }
 }

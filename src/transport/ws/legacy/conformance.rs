@@ -8,7 +8,7 @@ use super::super::conversation::{AtOnce, Kind, Start};
 use super::super::speech::{Action, Beat, Speech};
 use super::*;
 
-fn opened() -> Legacy {
+pub(in super::super) fn opened() -> Legacy {
     let at_once = AtOnce {
         subscriptions: 2,
         operations: 3,
@@ -16,7 +16,7 @@ fn opened() -> Legacy {
     Legacy::new(at_once, None)
 }
 
-fn ready() -> Legacy {
+pub(in super::super) fn ready() -> Legacy {
     ready_with(json!({ "Authorization": "Bearer t" }))
 }
 

@@ -8,7 +8,7 @@ mod frame;
 mod message;
 
 #[cfg(test)]
-mod conformance;
+pub(super) mod conformance;
 
 use std::sync::Arc;
 
