@@ -287,3 +287,43 @@ impl From<crate::store::StoreError> for Error {
         Self::Store(source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each code, its name and whether the same request may succeed later: the contract's list.
+    const ALL: [(Code, &str, bool); 13] = [
+        (Code::Unauthenticated, "UNAUTHENTICATED", false),
+        (Code::Forbidden, "FORBIDDEN", false),
+        (Code::NotFound, "NOT_FOUND", false),
+        (Code::BadUserInput, "BAD_USER_INPUT", false),
+        (Code::Conflict, "CONFLICT", false),
+        (Code::RateLimited, "RATE_LIMITED", true),
+        (Code::Unavailable, "UNAVAILABLE", true),
+        (Code::TooLarge, "TOO_LARGE", false),
+        (Code::ResyncRequired, "RESYNC_REQUIRED", false),
+        (Code::GraphqlParseFailed, "GRAPHQL_PARSE_FAILED", false),
+        (
+            Code::GraphqlValidationFailed,
+            "GRAPHQL_VALIDATION_FAILED",
+            false,
+        ),
+        (
+            Code::PersistedQueryNotFound,
+            "PERSISTED_QUERY_NOT_FOUND",
+            false,
+        ),
+        (Code::InternalServerError, "INTERNAL_SERVER_ERROR", true),
+    ];
+
+    #[test]
+    fn each_code_has_its_name_and_says_whether_to_try_again() {
+        for (at, (code, name, retryable)) in ALL.into_iter().enumerate() {
+            // A code that is not listed would shift those after it.
+            assert_eq!(code as usize, at);
+            assert_eq!((code.as_str(), code.retryable()), (name, retryable));
+        }
+        assert_eq!(ALL.len(), Code::InternalServerError as usize + 1);
+    }
+}

@@ -43,6 +43,7 @@ impl Server {
             .env("TIDINGS_MUTATIONS_PER_SECOND", "0")
             .env("TIDINGS_CONNECTIONS_PER_USER", "0")
             .env("TIDINGS_CONNECTIONS_PER_IP", "0")
+            .env("TIDINGS_SOCKETS_PER_SECOND", "0")
             .env("TIDINGS_SUBSCRIPTIONS_PER_CONNECTION", "0");
         Self::start(command, folder, core, where_it_says)
     }

@@ -118,6 +118,7 @@ fn sockets(settings: &Settings) -> ws::Settings {
             operations: OPERATIONS_AT_ONCE,
         },
         connections_per_user: count(settings.connections_per_user),
+        sockets_per_second: settings.sockets_per_second,
         origins: Arc::new(settings.allowed_origins.clone()),
     }
 }

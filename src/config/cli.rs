@@ -147,6 +147,15 @@ pub struct Flags {
         default_value = "1000"
     )]
     pub connections_per_ip: Option<String>,
+    /// WebSockets and streams that open each second, over time; twice as many after a pause. Others are told to come back in some
+    /// seconds. 0: no limit. At most 1000000.
+    #[arg(
+        long,
+        env = "TIDINGS_SOCKETS_PER_SECOND",
+        value_name = "N",
+        default_value = "2000"
+    )]
+    pub sockets_per_second: Option<String>,
     /// Subscriptions that one WebSocket may carry. 0: no limit. At most 1000000.
     #[arg(
         long,

@@ -64,6 +64,8 @@ pub struct Settings {
     pub connections_per_user: Option<NonZeroU32>,
     /// Connections of any kind that one address may hold.
     pub connections_per_ip: Option<NonZeroU32>,
+    /// WebSockets and streams that open a second.
+    pub sockets_per_second: Option<NonZeroU32>,
     /// Subscriptions that one WebSocket may carry.
     pub subscriptions_per_connection: Option<NonZeroU32>,
     /// How long the log is kept; 0 for ever.

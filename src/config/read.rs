@@ -50,6 +50,7 @@ impl Settings {
             ),
             connections_per_user: given("TIDINGS_CONNECTIONS_PER_USER").limit()?,
             connections_per_ip: given("TIDINGS_CONNECTIONS_PER_IP").limit()?,
+            sockets_per_second: given("TIDINGS_SOCKETS_PER_SECOND").limit()?,
             subscriptions_per_connection: given("TIDINGS_SUBSCRIPTIONS_PER_CONNECTION").limit()?,
             retention_days: given("TIDINGS_RETENTION_DAYS").number(DAYS)?,
             init_timeout: given("TIDINGS_INIT_TIMEOUT_SECS").limit_secs()?,

@@ -82,6 +82,7 @@ fn zero_switches_a_limit_off() {
     assert_eq!(off("mutations-burst").mutations, None);
     assert_eq!(off("connections-per-user").connections_per_user, None);
     assert_eq!(off("connections-per-ip").connections_per_ip, None);
+    assert_eq!(off("sockets-per-second").sockets_per_second, None);
     let unlimited = off("subscriptions-per-connection");
     assert_eq!(unlimited.subscriptions_per_connection, None);
     assert_eq!(off("init-timeout-secs").init_timeout, None);
@@ -105,6 +106,7 @@ fn what_cannot_be_used_is_said_in_one_line_that_names_it() {
         ("mutations-burst", "many"),
         ("connections-per-user", "1000001"),
         ("connections-per-ip", "1.5"),
+        ("sockets-per-second", "-1"),
         ("subscriptions-per-connection", "1\n2"),
         ("retention-days", "36501"),
         ("init-timeout-secs", "10s"),

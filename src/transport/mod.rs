@@ -7,4 +7,5 @@ pub mod http;
 pub mod listener;
 pub mod playground;
 pub mod stream;
+mod turnstile;
 pub mod ws;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod codes;
 #[cfg(unix)]
 mod durability;
 mod logs;

@@ -30,6 +30,7 @@ use super::census::{Census, Counted};
 use super::drain::Drain;
 use super::http::{Origins, origin_allowed};
 use super::listener::{SharedConn, Takeover};
+use super::turnstile::{Later, Turnstile};
 use super::ws::{self, Endpoint, Timers, Waits, all_unavailable, lifetime, now};
 use crate::auth::Viewer;
 use crate::document::{Prepared, Rejection};
@@ -44,6 +45,7 @@ pub struct Streams {
     hub: Hub,
     census: Arc<Census>,
     drain: Drain,
+    turnstile: Arc<Turnstile>,
     waits: Arc<Waits>,
     /// When the server's clock for pings began.
     started: Instant,
@@ -77,6 +79,7 @@ impl Streams {
             hub,
             census: endpoint.census.clone(),
             drain: endpoint.drain.clone(),
+            turnstile: endpoint.turnstile.clone(),
             waits: endpoint.waits.clone(),
             started: endpoint.started,
             connections_per_user: endpoint.settings.connections_per_user,
@@ -98,7 +101,10 @@ impl Streams {
         wanted: Wanted<'_>,
     ) -> Result<Response<Body>, Rejection> {
         if self.drain.has_begun() {
-            return Err(Error::Stopping.into());
+            return Err(later(&Error::Stopping, Later::random()));
+        }
+        if let Err(refused) = self.turnstile.enter() {
+            return Err(later(&Error::Busy, refused));
         }
         let (format, viewer) = (wanted.format, wanted.viewer);
         let most = self.connections_per_user;
@@ -191,6 +197,14 @@ pub(super) fn head(format: Format) -> Response<()> {
             .insert(name, HeaderValue::from_static(value));
     }
     head
+}
+
+/// A refusal that passes, and when.
+fn later(error: &Error, later: Later) -> Rejection {
+    Rejection {
+        retry_after_ms: Some(later.secs * 1_000),
+        ..Rejection::from(error)
+    }
 }
 
 /// Where an `EventSource` that comes back stands. An empty one is none: that is what it sends when it has had no id.

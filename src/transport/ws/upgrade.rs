@@ -1,11 +1,12 @@
 //! The HTTP request that opens a socket: origin, subprotocol, handshake.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
+use axum::http::header::{RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -26,6 +27,7 @@ use crate::transport::census::Census;
 use crate::transport::drain::Drain;
 use crate::transport::http::{Origins, bearer, origin_allowed};
 use crate::transport::listener::SharedConn;
+use crate::transport::turnstile::{Later, Turnstile};
 
 /// How sockets are served.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ pub struct Settings {
     pub at_once: AtOnce,
     /// Sockets of one viewer; 0 is no limit.
     pub connections_per_user: usize,
+    /// Sockets and streams that open a second; `None` for any number.
+    pub sockets_per_second: Option<NonZeroU32>,
     /// Which other sites' pages may open a socket: browsers let them all, and reach inner networks.
     pub origins: Arc<Origins>,
 }
@@ -46,6 +50,7 @@ pub struct Endpoint<A: Api> {
     pub(in crate::transport) settings: Settings,
     pub(in crate::transport) census: Arc<Census>,
     pub(in crate::transport) drain: Drain,
+    pub(in crate::transport) turnstile: Arc<Turnstile>,
     /// The settings', shared by the sockets.
     pub(in crate::transport) waits: Arc<Waits>,
     /// Likewise, for the sockets of the legacy subprotocol.
@@ -61,6 +66,7 @@ impl<A: Api> Endpoint<A> {
             api,
             waits: Arc::new(settings.waits),
             legacy_waits: Arc::new(Legacy::waits(&settings.waits)),
+            turnstile: Arc::new(Turnstile::new(settings.sockets_per_second)),
             settings,
             census: Arc::default(),
             drain,
@@ -68,7 +74,8 @@ impl<A: Api> Endpoint<A> {
         })
     }
 
-    /// Answers an upgrade request: 101, or 400 (no WebSocket handshake), 403 (origin), 426 (version), 503 (stopping).
+    /// Answers an upgrade request: 101, or 400 (no WebSocket handshake), 403 (origin), 426 (version), 503 (stopping, or
+    /// too many come at once).
     /// A subprotocol that is not spoken here is told by close code 4406, which clients see, unlike an HTTP status.
     pub fn upgrade(self: &Arc<Self>, mut request: Request) -> Response {
         if !origin_allowed(request.headers(), &self.settings.origins) {
@@ -79,12 +86,15 @@ impl<A: Api> Endpoint<A> {
                 .into_response();
         }
         if self.drain.has_begun() {
-            return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping").into_response();
+            return not_now("the server is stopping", Later::random());
         }
         let mut response = match create_response_with_body(&request, Body::empty) {
             Ok(response) => response,
             Err(error) => return refused(&error),
         };
+        if let Err(later) = self.turnstile.enter() {
+            return not_now("too many are connecting; come back later", later);
+        }
         let chosen = choose(request.headers());
         if let Some(name) = chosen.name() {
             response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
@@ -148,6 +158,11 @@ fn over_tcp(parts: Parts<TokioIo<SharedConn>>) -> (SharedConn, Bytes, Arc<Outbox
     io.0.bound_send_buffer();
     let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, &TextFrames, io.0.clone());
     (io, parts.read_buf, Arc::new(outbox))
+}
+
+fn not_now(why: &'static str, later: Later) -> Response {
+    let headers = [(RETRY_AFTER, HeaderValue::from(later.secs))];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, why).into_response()
 }
 
 fn refused(error: &Error) -> Response {

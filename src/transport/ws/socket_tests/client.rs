@@ -51,6 +51,7 @@ impl World {
                 operations: 3,
             },
             connections_per_user: 0,
+            sockets_per_second: None,
             origins: Arc::new(Origins::Listed(Vec::new())),
         };
         change(&mut settings);

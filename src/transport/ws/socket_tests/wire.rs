@@ -1,5 +1,6 @@
 //! What the wire decides: sizes, encodings, handshakes, and that the peer gets to see why.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
@@ -14,6 +15,8 @@ use futures_util::{SinkExt, StreamExt};
 
 use super::client::{World, chosen};
 use crate::transport::ws::{INIT_BYTES_MAX, MESSAGE_BYTES_MAX, SUBPROTOCOL};
+
+const OFFER: &[(&str, &str)] = &[("sec-websocket-protocol", SUBPROTOCOL)];
 
 fn padded(message: &str, bytes: usize) -> String {
     format!("{message}{}", " ".repeat(bytes - message.len()))
@@ -253,7 +256,10 @@ async fn upgrades_are_refused_while_the_server_stops() {
     let world = World::new();
     world.drain.begin();
     match world.dial(&[("sec-websocket-protocol", SUBPROTOCOL)]).await {
-        Err(Error::Http(response)) => assert_eq!(response.status(), 503),
+        Err(Error::Http(response)) => {
+            assert_eq!(response.status(), 503);
+            assert!(response.headers().contains_key("retry-after"));
+        }
         other => panic!("{:?}", other.map(|(_, response)| response)),
     }
 }
@@ -287,4 +293,34 @@ async fn ours_is_chosen_on_either_of_two_lines_and_what_was_sent_along_is_read()
         assert!(head.contains("sec-websocket-protocol: graphql-transport-ws\r\n"));
         assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"));
     }
+}
+
+#[tokio::test]
+async fn over_the_rate_upgrades_are_put_off_and_who_is_in_notices_nothing() {
+    let world = World::with(|settings| settings.sockets_per_second = NonZeroU32::new(1));
+    let (mut inside, _) = world.dial(OFFER).await.unwrap();
+    inside.init("ada").await;
+    let mut put_off = 0;
+    // Two seconds' worth come in at once; so many do not take as many seconds.
+    for _ in 0..100 {
+        match world.dial(OFFER).await {
+            Ok(_) => {}
+            Err(Error::Http(response)) => {
+                assert_eq!(response.status(), 503);
+                let secs: u64 = response.headers()["retry-after"]
+                    .to_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                assert!((1..=10).contains(&secs), "{secs}");
+                put_off += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(put_off > 0);
+    inside.say(json!({ "type": "ping" })).await;
+    assert_eq!(inside.hear().await["type"], "pong");
+    inside.subscribe("1", "{ a }", json!(null)).await;
+    assert_eq!(inside.hear().await["type"], "next");
 }
