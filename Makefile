@@ -49,6 +49,7 @@ bench: bench-binaries ## Measure everything beside its peers, in about an hour.
 	$(BENCH) scaling
 	$(BENCH) resume
 	$(BENCH) slow
+	$(BENCH) storm
 	$(BENCH) traffic
 	$(BENCH) deflate
 	$(BENCH) unread

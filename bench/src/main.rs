@@ -20,6 +20,7 @@ mod sends;
 mod server;
 mod slow;
 mod stats;
+mod storm;
 mod traffic;
 mod unread;
 
@@ -44,6 +45,8 @@ enum Bench {
     Resume(resume::Options),
     /// Sockets that stop reading.
     Slow(slow::Options),
+    /// Everyone is cut off at once and comes back.
+    Storm(storm::Options),
     /// Memory while traffic goes on for minutes.
     Traffic(traffic::Options),
     /// What permessage-deflate would save and cost.
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Scaling(options) => scaling::run(&options),
         Bench::Resume(options) => resume::run(&options),
         Bench::Slow(options) => slow::run(&options),
+        Bench::Storm(options) => storm::run(&options),
         Bench::Traffic(options) => traffic::run(&options),
         Bench::Deflate(options) => deflate::run(&options),
         Bench::Unread(options) => Runtime::new()?.block_on(unread::run(options)),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::{deflate, fanout, resume, scaling, sends, slow, traffic, unread};
+use crate::{deflate, fanout, resume, scaling, sends, slow, storm, traffic, unread};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -24,12 +24,13 @@ pub struct Options {
 /// The tables in a file of runs; nothing where there is no such file.
 type Report = fn(&Path) -> anyhow::Result<Option<String>>;
 
-const REPORTS: [(&str, Report); 8] = [
+const REPORTS: [(&str, Report); 9] = [
     ("sends", sends::report),
     ("fanout", fanout::report),
     ("scaling", scaling::report),
     ("resume", resume::report),
     ("slow", slow::report),
+    ("storm", storm::report),
     ("traffic", traffic::report),
     ("deflate", deflate::report),
     ("unread", unread::report),

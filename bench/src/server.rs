@@ -3,11 +3,14 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use jsonwebtoken::{EncodingKey, Header};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -25,19 +28,37 @@ pub struct Server {
     /// Its process id.
     pub pid: u32,
     child: Child,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Server {
     /// Tidings, on one core if one is named.
     pub fn tidings(core: Option<usize>) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::serve(tempfile::tempdir()?.into(), "127.0.0.1:0", core)
+    }
+
+    /// Tidings once more, on the same port and database. Where it still runs it is killed.
+    pub fn start_again(mut self, core: Option<usize>) -> anyhow::Result<Self> {
+        let _ = self.child.kill();
+        self.child.wait()?;
+        Self::serve(self.folder.clone(), &self.address, core)
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        kill(Pid::from_raw(self.pid.try_into()?), Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "it ended with {status}");
+        Ok(())
+    }
+
+    fn serve(folder: Arc<TempDir>, bind: &str, core: Option<usize>) -> anyhow::Result<Self> {
         let mut command = Command::new(binary());
         command
             .arg("serve")
             .current_dir(folder.path())
             .env_remove("TIDINGS_BIN")
-            .env("TIDINGS_BIND", "127.0.0.1:0")
+            .env("TIDINGS_BIND", bind)
             .env("TIDINGS_JWT_SECRET", SECRET)
             .env("TIDINGS_LOG_FORMAT", "json")
             .env("TIDINGS_MUTATIONS_PER_SECOND", "0")
@@ -64,7 +85,7 @@ impl Server {
     /// Starts a server and waits for the line of its standard error that says where it listens.
     pub fn start(
         mut command: Command,
-        folder: TempDir,
+        folder: impl Into<Arc<TempDir>>,
         core: Option<usize>,
         listening: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Self> {
@@ -86,7 +107,7 @@ impl Server {
             address,
             pid: child.id(),
             child,
-            folder,
+            folder: folder.into(),
         })
     }
 }
