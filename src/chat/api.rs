@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use super::command::{Act, Answer, Command};
+use super::fingerprint::Fingerprints;
 use super::{CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom};
 use crate::auth::Viewer;
 use crate::error::Error;
 use crate::log::Writer;
 use crate::model::{
-    Cursor, Emoji, Fingerprint, Member, MemberId, Message, MessageId, Role, Room, RoomId, User,
-    UserId,
+    Cursor, Emoji, Member, MemberId, Message, MessageId, Role, Room, RoomId, User, UserId,
 };
 
 /// The commands. Cheap to clone. Each hands its command to the writer on first poll, before anything is awaited, so
@@ -20,7 +20,7 @@ use crate::model::{
 #[derive(Clone)]
 pub struct Chat {
     writer: Writer<Command>,
-    fingerprint_key: [u8; 32],
+    fingerprints: Fingerprints,
     signed_in: Arc<Mutex<LruCache<UserId, Arc<User>>>>,
 }
 
@@ -36,7 +36,7 @@ impl Chat {
     pub fn new(writer: Writer<Command>, fingerprint_key: [u8; 32]) -> Self {
         Self {
             writer,
-            fingerprint_key,
+            fingerprints: Fingerprints::new(fingerprint_key),
             signed_in: Arc::new(Mutex::new(LruCache::new(SIGNED_IN_MAX))),
         }
     }
@@ -60,6 +60,12 @@ impl Chat {
     pub async fn create_room(&self, by: &Viewer, input: CreateRoom) -> Result<Arc<Room>, Error> {
         let id = input.id.unwrap_or_else(RoomId::generate);
         room(self.submit(by, Act::CreateRoom { id, input }).await)
+    }
+
+    /// `openDirectRoom`.
+    pub async fn open_direct_room(&self, by: &Viewer, with: UserId) -> Result<Arc<Room>, Error> {
+        let id = self.fingerprints.direct_room(&by.user.id, &with);
+        room(self.submit(by, Act::OpenDirectRoom { id, with }).await)
     }
 
     /// `updateRoom`.
@@ -107,7 +113,7 @@ impl Chat {
     /// `sendMessage`.
     pub async fn send_message(&self, by: &Viewer, input: SendMessage) -> Result<Sent, Error> {
         let id = input.id.unwrap_or_else(MessageId::generate);
-        let fingerprint = self.fingerprint(&input);
+        let fingerprint = self.fingerprints.message(&input);
         match self
             .submit(
                 by,
@@ -184,32 +190,6 @@ impl Chat {
         self.signed_in
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Each part is preceded by its length, so that no two contents read the same.
-    fn fingerprint(&self, input: &SendMessage) -> Fingerprint {
-        let room = input.room.uuid();
-        let data = input
-            .data
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let reply_to = input.reply_to.map(|id| id.uuid().into_bytes());
-        let parts: [&[u8]; 4] = [
-            room.as_bytes(),
-            input.body.as_str().as_bytes(),
-            data.as_bytes(),
-            reply_to.as_ref().map_or(&[], |id| id.as_slice()),
-        ];
-        let mut hasher = blake3::Hasher::new_keyed(&self.fingerprint_key);
-        for part in parts {
-            hasher
-                .update(&(part.len() as u64).to_le_bytes())
-                .update(part);
-        }
-        let mut first = [0; 16];
-        first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        Fingerprint(first)
     }
 }
 

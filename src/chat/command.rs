@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom, members, messages, reactions, reads,
-    rooms, users,
+    CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom, direct, members, messages, reactions,
+    reads, rooms, users,
 };
 use crate::error::Error;
 use crate::log::{self, Batch};
@@ -34,6 +34,11 @@ pub enum Act {
     CreateRoom {
         id: RoomId,
         input: CreateRoom,
+    },
+    OpenDirectRoom {
+        /// Made of the two users' ids.
+        id: RoomId,
+        with: UserId,
     },
     UpdateRoom(UpdateRoom),
     DeleteRoom(RoomId),
@@ -97,6 +102,11 @@ impl log::Command for Command {
                 room(needs, *id, by);
                 needs.users.extend(input.members.iter().cloned());
             }
+            Act::OpenDirectRoom { id, with } => {
+                needs.nodes.insert(id.uuid());
+                needs.rooms.insert(*id);
+                needs.users.insert(with.clone());
+            }
             Act::UpdateRoom(input) => room(needs, input.room, by),
             Act::DeleteRoom(id)
             | Act::JoinRoom(id)
@@ -132,6 +142,7 @@ impl log::Command for Command {
         let answer = match self.act {
             Act::SignIn => Ok(Answer::Done),
             Act::CreateRoom { id, input } => rooms::create(batch, &by, id, input),
+            Act::OpenDirectRoom { id, with } => direct::open(batch, &by, id, &with),
             Act::UpdateRoom(input) => rooms::update(batch, &by, input),
             Act::DeleteRoom(id) => rooms::delete(batch, &by, id),
             Act::JoinRoom(id) => members::join(batch, &by, id),

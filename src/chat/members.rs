@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, rooms, users};
+use super::{Answer, direct, rooms, users};
 use crate::error::Error;
 use crate::log::Batch;
 use crate::model::{Member, MemberId, Role, Room, RoomId, Standing, User, UserId, What};
@@ -84,6 +84,7 @@ pub(super) fn leave(batch: &mut Batch, by: &Arc<User>, id: RoomId) -> Result<Ans
     let Some(member) = member.filter(|member| member.is_active()) else {
         return Ok(Answer::Done);
     };
+    direct::refuse(&room)?;
     go_out(batch, &room, by, &member, Standing::Left)?;
     Ok(Answer::Done)
 }

@@ -5,6 +5,8 @@
 
 mod api;
 mod command;
+mod direct;
+mod fingerprint;
 mod members;
 mod messages;
 mod reactions;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, CreateRoom, UpdateRoom, members, users};
+use super::{Answer, CreateRoom, UpdateRoom, direct, members, users};
 use crate::error::Error;
 use crate::log::Batch;
 use crate::model::{Member, Role, Room, RoomId, RoomName, User, UserId, Visibility, What};
@@ -36,6 +36,7 @@ pub(super) fn readable(
 /// `FORBIDDEN` where it may read the room but does not own it, else `NOT_FOUND`.
 pub(super) fn owned(batch: &Batch, id: RoomId, viewer: &UserId) -> Result<Arc<Room>, Error> {
     let (room, member) = readable(batch, id, viewer)?;
+    direct::refuse(&room)?;
     if member.is_some_and(|member| member.is_active() && member.role == Role::Owner) {
         Ok(room)
     } else {
@@ -78,6 +79,7 @@ pub(super) fn create(
         id,
         name: input.name,
         visibility: input.visibility,
+        direct: false,
         data: input.data,
         created_at: batch.now(),
         last_activity_at: batch.now(),

@@ -1,5 +1,6 @@
 //! The rules, command by command, over facts in memory.
 
+mod direct;
 mod reactions;
 
 use std::sync::Arc;
@@ -43,7 +44,10 @@ impl World {
     }
 
     fn room(&mut self, owner: &str, visibility: Visibility) -> RoomId {
-        let id = RoomId::generate();
+        self.room_with_id(owner, visibility, RoomId::generate())
+    }
+
+    fn room_with_id(&mut self, owner: &str, visibility: Visibility, id: RoomId) -> RoomId {
         let name = RoomName::parse("a room").unwrap();
         let input = CreateRoom {
             id: Some(id),

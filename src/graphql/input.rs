@@ -221,3 +221,10 @@ impl RemoveReactionInput {
         Ok((id, Emoji::parse(&self.emoji)?))
     }
 }
+
+/// The other one of a direct room.
+#[derive(InputObject)]
+pub(super) struct OpenDirectRoomInput {
+    /// It need not have signed in yet.
+    pub(super) user_id: ID,
+}

@@ -9,16 +9,16 @@ use super::asking::{deps, viewer};
 use super::error::Result;
 use super::input::{
     AddMemberInput, AddReactionInput, CreateRoomInput, DeleteMessageInput, DeleteRoomInput,
-    EditMessageInput, JoinRoomInput, LeaveRoomInput, MarkReadInput, RemoveMemberInput,
-    RemoveReactionInput, SendMessageInput, SetPresenceInput, UpdateRoomInput,
+    EditMessageInput, JoinRoomInput, LeaveRoomInput, MarkReadInput, OpenDirectRoomInput,
+    RemoveMemberInput, RemoveReactionInput, SendMessageInput, SetPresenceInput, UpdateRoomInput,
 };
 use super::member::RoomMember;
 use super::message::Message;
 use super::payload::{
     AddMemberPayload, AddReactionPayload, CreateRoomPayload, DeleteMessagePayload,
     DeleteRoomPayload, EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, MarkReadPayload,
-    RemoveMemberPayload, RemoveReactionPayload, SendMessagePayload, SetPresencePayload,
-    UpdateRoomPayload,
+    OpenDirectRoomPayload, RemoveMemberPayload, RemoveReactionPayload, SendMessagePayload,
+    SetPresencePayload, UpdateRoomPayload,
 };
 use super::reauthenticate::{ReauthenticateInput, ReauthenticatePayload, reauthenticate};
 use super::room::Room;
@@ -44,6 +44,18 @@ impl Mutation {
         let room = chat.create_room(by, input.parsed()?).await?;
         let room = Room::new(room);
         Ok(Some(CreateRoomPayload { room }))
+    }
+
+    /// The direct room with a user: made on first use, the same ever after, whichever of the two asks.
+    async fn open_direct_room(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "With whom.")] input: OpenDirectRoomInput,
+    ) -> Result<Option<OpenDirectRoomPayload>> {
+        let (by, chat) = commanding(ctx)?;
+        let with = UserId::parse("userId", &input.user_id)?;
+        let room = Room::new(chat.open_direct_room(by, with).await?);
+        Ok(Some(OpenDirectRoomPayload { room }))
     }
 
     /// Owners only. Null leaves a thing as it is.

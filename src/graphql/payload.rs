@@ -110,3 +110,10 @@ pub(super) struct SetPresencePayload {
     /// The viewer.
     pub(super) viewer: User,
 }
+
+/// The direct room with a user.
+#[derive(SimpleObject)]
+pub(super) struct OpenDirectRoomPayload {
+    /// The room.
+    pub(super) room: Room,
+}

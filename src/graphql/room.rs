@@ -73,6 +73,11 @@ impl Room {
         self.room.visibility.into()
     }
 
+    /// Made by openDirectRoom: private, two members for ever, one room for each pair.
+    async fn direct(&self) -> bool {
+        self.room.direct
+    }
+
     /// The app's own: topic, picture, settings.
     async fn data(&self) -> Option<Json> {
         self.room.data.clone().map(Json::Kept)

@@ -227,6 +227,7 @@ mod tests {
                 last_message: None,
                 member_count: 0,
                 owner_count: 0,
+                direct: false,
                 deleted: false,
             };
             let actor = Arc::new(User::unseen(UserId::stored("ada")));

@@ -44,6 +44,7 @@ impl Command for MakeRoom {
             last_message: None,
             member_count: 1,
             owner_count: 1,
+            direct: false,
             deleted: false,
         });
         batch.put_user(user.clone());

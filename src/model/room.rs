@@ -33,6 +33,8 @@ pub struct Room {
     pub name: RoomName,
     /// Who may read it.
     pub visibility: Visibility,
+    /// Of two users, for ever: see `chat/direct.rs`.
+    pub direct: bool,
     /// The app's own.
     pub data: Option<Data>,
     /// When it was made.

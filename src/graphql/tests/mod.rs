@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod changes;
+mod direct;
 mod follow;
 mod paging;
 mod reactions;

@@ -141,6 +141,7 @@ impl World {
             last_message: None,
             member_count: 1,
             owner_count: 1,
+            direct: false,
             deleted: false,
         });
         self.rooms.lock().unwrap().insert(room.id, room.clone());

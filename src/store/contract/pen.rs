@@ -175,6 +175,7 @@ impl<'s, S: Store> Pen<'s, S> {
             last_message: None,
             member_count: 0,
             owner_count: 0,
+            direct: false,
             deleted: false,
         };
         self.rooms.insert(id, Arc::new(room));

@@ -186,6 +186,7 @@ fn room_row(room: &Room, sends: u32) -> impl Serialize {
         room.owner_count,
         u8::from(room.deleted),
         sends,
+        u8::from(room.direct),
     )
 }
 

@@ -113,6 +113,7 @@ impl<'r> Columns<'r> {
             member_count: number(self.int()?)?,
             owner_count: number(self.int()?)?,
             deleted: self.flag()?,
+            direct: self.flag()?,
         }))
     }
 

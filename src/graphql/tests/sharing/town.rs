@@ -86,6 +86,7 @@ impl Town {
                 ("markRead", json!({ "roomId": room, "upTo": up_to }))
             }
             94..96 => ("deleteRoom", json!({ "roomId": room })),
+            96 => ("openDirectRoom", json!({ "userId": user })),
             _ => {
                 let visibility = pick(rng, &["PUBLIC", "PRIVATE"]);
                 let input = json!({ "name": "a room", "visibility": visibility, "data": data(rng),
@@ -99,7 +100,7 @@ impl Town {
     async fn change(&mut self, world: &World, who: &str, field: &str, input: Value) {
         let shown = match field {
             "sendMessage" => "message { id }",
-            "createRoom" => "room { id }",
+            "createRoom" | "openDirectRoom" => "room { id }",
             _ => "__typename",
         };
         let ty = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
@@ -118,7 +119,12 @@ impl Town {
                 let message = text(&answer[field]["message"]["id"]);
                 self.messages.push((message, text(&input["roomId"])));
             }
-            "createRoom" => self.rooms.push(text(&answer[field]["room"]["id"])),
+            "createRoom" | "openDirectRoom" => {
+                let room = text(&answer[field]["room"]["id"]);
+                if !self.rooms.contains(&room) {
+                    self.rooms.push(room);
+                }
+            }
             _ => {}
         }
     }

@@ -287,6 +287,7 @@ fn made(number: usize, visibility: Visibility) -> Room {
         last_message: None,
         member_count: 1,
         owner_count: 1,
+        direct: false,
         deleted: false,
     }
 }
