@@ -59,7 +59,13 @@ impl Chat {
     /// `createRoom`.
     pub async fn create_room(&self, by: &Viewer, input: CreateRoom) -> Result<Arc<Room>, Error> {
         let id = input.id.unwrap_or_else(RoomId::generate);
-        room(self.submit(by, Act::CreateRoom { id, input }).await)
+        let fingerprint = self.fingerprints.room(&by.user.id, &input);
+        let act = Act::CreateRoom {
+            id,
+            fingerprint,
+            input,
+        };
+        room(self.submit(by, act).await)
     }
 
     /// `openDirectRoom`.

@@ -33,6 +33,7 @@ pub enum Act {
     SignIn,
     CreateRoom {
         id: RoomId,
+        fingerprint: Fingerprint,
         input: CreateRoom,
     },
     OpenDirectRoom {
@@ -97,7 +98,7 @@ impl log::Command for Command {
         needs.users.insert(by.clone());
         match &self.act {
             Act::SignIn => {}
-            Act::CreateRoom { id, input } => {
+            Act::CreateRoom { id, input, .. } => {
                 needs.nodes.insert(id.uuid());
                 room(needs, *id, by);
                 needs.users.extend(input.members.iter().cloned());
@@ -141,7 +142,11 @@ impl log::Command for Command {
         let by = users::newest(&self.by, batch);
         let answer = match self.act {
             Act::SignIn => Ok(Answer::Done),
-            Act::CreateRoom { id, input } => rooms::create(batch, &by, id, input),
+            Act::CreateRoom {
+                id,
+                fingerprint,
+                input,
+            } => rooms::create(batch, &by, id, fingerprint, input),
             Act::OpenDirectRoom { id, with } => direct::open(batch, &by, id, &with),
             Act::UpdateRoom(input) => rooms::update(batch, &by, input),
             Act::DeleteRoom(id) => rooms::delete(batch, &by, id),

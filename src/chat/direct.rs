@@ -42,6 +42,7 @@ pub(super) fn open(
         member_count: 2,
         owner_count: 0,
         deleted: false,
+        fingerprint: None,
     });
     let with = users::known_or_unseen(with, batch);
     let members = [by.id.clone(), with.id.clone()].into();

@@ -4,8 +4,8 @@
 
 use uuid::Builder;
 
-use super::SendMessage;
-use crate::model::{Fingerprint, RoomId, UserId};
+use super::{CreateRoom, SendMessage};
+use crate::model::{Fingerprint, RoomId, UserId, Visibility};
 
 /// Makes them.
 #[derive(Clone)]
@@ -29,6 +29,27 @@ impl Fingerprints {
             data.unwrap_or_default().as_bytes(),
             reply_to.as_ref().map_or(&[], |id| id.as_slice()),
         ]))
+    }
+
+    /// Of what a room is made with, and by whom. The order of its members does not count, nor does its maker among them.
+    pub(super) fn room(&self, by: &UserId, input: &CreateRoom) -> Fingerprint {
+        let mut members: Vec<&UserId> = input.members.iter().filter(|it| *it != by).collect();
+        members.sort_unstable();
+        members.dedup();
+        let data = input.data.as_ref().map(ToString::to_string);
+        let data = data.unwrap_or_default();
+        let visibility: &[u8] = match input.visibility {
+            Visibility::Public => b"public",
+            Visibility::Private => b"private",
+        };
+        let mut parts = vec![
+            by.as_str().as_bytes(),
+            input.name.as_str().as_bytes(),
+            visibility,
+            data.as_bytes(),
+        ];
+        parts.extend(members.iter().map(|it| it.as_str().as_bytes()));
+        Fingerprint(self.hash(&parts))
     }
 
     /// The id of the direct room of two users, whichever of them asks: a UUID v8, so that there is nothing to look up and

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{Answer, CreateRoom, UpdateRoom, direct, members, users};
 use crate::error::Error;
 use crate::log::Batch;
-use crate::model::{Member, Role, Room, RoomId, RoomName, User, UserId, Visibility, What};
+use crate::model::{
+    Fingerprint, Member, Role, Room, RoomId, RoomName, User, UserId, Visibility, What,
+};
 
 /// A room that the viewer may read, and its membership there, active or not.
 ///
@@ -50,10 +52,11 @@ pub(super) fn create(
     batch: &mut Batch,
     by: &Arc<User>,
     id: RoomId,
+    fingerprint: Fingerprint,
     input: CreateRoom,
 ) -> Result<Answer, Error> {
     if let Some(room) = batch.room(id) {
-        return created_before(batch, room, &by.id);
+        return created_before(batch, room, &by.id, fingerprint);
     }
     if batch.is_taken(id.uuid()) {
         return Err(Error::Conflict {
@@ -89,6 +92,7 @@ pub(super) fn create(
             .saturating_add(1),
         owner_count: 1,
         deleted: false,
+        fingerprint: Some(fingerprint),
     });
     // The viewer's profile goes in before its membership refers to it.
     users::note(by.clone(), batch);
@@ -104,17 +108,22 @@ pub(super) fn create(
     Ok(Answer::Room(room))
 }
 
-/// The same id twice is one room, for the one who made it.
-fn created_before(batch: &Batch, room: &Arc<Room>, viewer: &UserId) -> Result<Answer, Error> {
-    let owner = batch
-        .member(room.id, viewer)
-        .is_some_and(|member| member.is_active() && member.role == Role::Owner);
-    if owner && !room.deleted {
-        Ok(Answer::Room(room.clone()))
-    } else {
-        Err(Error::Conflict {
+/// The same id twice is one room, for the one who made it with the same content: as it is now, while it may be read.
+fn created_before(
+    batch: &Batch,
+    room: &Room,
+    viewer: &UserId,
+    fingerprint: Fingerprint,
+) -> Result<Answer, Error> {
+    let is_same = match room.fingerprint {
+        Some(first) => first == fingerprint,
+        None => is_owner(batch, room.id, viewer),
+    };
+    match readable(batch, room.id, viewer) {
+        Ok((room, _)) if is_same => Ok(Answer::Room(room)),
+        _ => Err(Error::Conflict {
             why: "this id is already something else's",
-        })
+        }),
     }
 }
 
@@ -167,8 +176,10 @@ pub(super) fn delete(batch: &mut Batch, by: &Arc<User>, id: RoomId) -> Result<An
 /// Deleting twice is no error for one who owned the room when it went.
 fn deleted_by(batch: &Batch, id: RoomId, viewer: &UserId) -> bool {
     let deleted = batch.room(id).is_some_and(|room| room.deleted);
-    deleted
-        && batch
-            .member(id, viewer)
-            .is_some_and(|member| member.is_active() && member.role == Role::Owner)
+    deleted && is_owner(batch, id, viewer)
+}
+
+fn is_owner(batch: &Batch, id: RoomId, viewer: &UserId) -> bool {
+    let member = batch.member(id, viewer);
+    member.is_some_and(|member| member.is_active() && member.role == Role::Owner)
 }

@@ -1,6 +1,7 @@
 //! The rules, command by command, over facts in memory.
 
 mod direct;
+mod making;
 mod reactions;
 
 use std::sync::Arc;
@@ -56,8 +57,7 @@ impl World {
             members: vec![],
             data: None,
         };
-        self.act(owner, Act::CreateRoom { id, input }).unwrap();
-        id
+        self.create(owner, input).unwrap().id
     }
 
     fn send(&mut self, by: &str, room: RoomId, id: MessageId, body: &str) -> Result<Sent, Code> {
@@ -417,34 +417,7 @@ fn whom_an_owner_removed_only_an_owner_lets_in_again() {
 fn what_is_already_so_is_no_event() {
     let mut world = World::new();
     let room = world.room("ada", Visibility::Public);
-    let again = CreateRoom {
-        id: Some(room),
-        name: RoomName::parse("other").unwrap(),
-        visibility: Visibility::Private,
-        members: vec![],
-        data: None,
-    };
-    world
-        .act(
-            "ada",
-            Act::CreateRoom {
-                id: room,
-                input: again.clone(),
-            },
-        )
-        .unwrap();
-    assert_eq!(
-        world
-            .act(
-                "bob",
-                Act::CreateRoom {
-                    id: room,
-                    input: again
-                }
-            )
-            .unwrap_err(),
-        Code::Conflict
-    );
+    world.room_with_id("ada", Visibility::Public, room);
     world.act("ada", Act::JoinRoom(room)).unwrap();
     world.add("ada", room, "ada", None).unwrap();
     let unchanged = UpdateRoom {
@@ -553,11 +526,8 @@ fn a_room_takes_100_members_at_once_and_no_more() {
             members: members(count),
             data: None,
         };
-        world.act("ada", Act::CreateRoom { id, input })
+        world.create("ada", input)
     };
-    let Answer::Room(room) = create(100).unwrap() else {
-        panic!()
-    };
-    assert_eq!(room.member_count, 101);
+    assert_eq!(create(100).unwrap().member_count, 101);
     assert_eq!(create(101).unwrap_err(), Code::BadUserInput);
 }

@@ -228,6 +228,7 @@ mod tests {
                 member_count: 0,
                 owner_count: 0,
                 direct: false,
+                fingerprint: None,
                 deleted: false,
             };
             let actor = Arc::new(User::unseen(UserId::stored("ada")));

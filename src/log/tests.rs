@@ -45,6 +45,7 @@ impl Command for MakeRoom {
             member_count: 1,
             owner_count: 1,
             direct: false,
+            fingerprint: None,
             deleted: false,
         });
         batch.put_user(user.clone());

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Cursor, Data, MessageBody, MessageId, Reaction, RoomId, Timestamp, User};
 
-/// A keyed hash of the first content sent under a message's id (body, data, reply). A retry is told from another
-/// message by it, also after the message was edited or deleted; the key keeps a deleted body from being guessed.
+/// A keyed hash of the first content sent under an id. A retry is told by it from another message (body, data, reply) or
+/// room (who makes it, name, visibility, data, members), also after that was changed or deleted; the key keeps a deleted body from being guessed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fingerprint(pub [u8; 16]);
 

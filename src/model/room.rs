@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Data, MemberId, MessageId, RoomId, RoomName, Seq, Timestamp, User};
+use super::{Data, Fingerprint, MemberId, MessageId, RoomId, RoomName, Seq, Timestamp, User};
 
 /// Who may read a room.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -49,6 +49,9 @@ pub struct Room {
     pub owner_count: u32,
     /// Gone for good. What is left is the id, so that it is not used again and that replays can tell that access ended.
     pub deleted: bool,
+    /// Of what it was made with and by whom, so that a retry is told from another room under its id. `None` where that is
+    /// not known (rooms older than this, the lobby) or of no use (direct rooms).
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Whether a membership counts now.

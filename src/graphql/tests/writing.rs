@@ -38,6 +38,11 @@ async fn a_room_from_its_making_to_its_end() {
     assert!(text(&made["createdAt"]).ends_with('Z'));
     let again = mutate(&world, "ada", "createRoom", shown, input).await["room"].clone();
     assert_eq!(again, made);
+    let other = json!({"id": id, "name": "coffee", "memberIds": ["ben"]});
+    assert_eq!(
+        refused(&world, "ada", "createRoom", other).await["code"],
+        "CONFLICT"
+    );
 
     let input = json!({"roomId": id, "name": "coffee", "visibility": null});
     let changed = mutate(&world, "ada", "updateRoom", shown, input).await["room"].clone();

@@ -142,6 +142,7 @@ impl World {
             member_count: 1,
             owner_count: 1,
             direct: false,
+            fingerprint: None,
             deleted: false,
         });
         self.rooms.lock().unwrap().insert(room.id, room.clone());

@@ -57,6 +57,26 @@ pub(crate) async fn deleted_rooms_and_past_members_are_not_found<B: Bench>(bench
     assert_eq!(view[0].role, None);
 }
 
+pub(crate) async fn a_direct_room_is_one_and_what_a_room_was_made_with_is_kept<B: Bench>(bench: B) {
+    let mut pen = Pen::new(bench.store()).await;
+    let (ada, bob) = (pen.user("ada"), pen.user("bob"));
+    let direct = pen.create_room(&ada, &[&bob], Visibility::Private);
+    let room = std::sync::Arc::make_mut(pen.rooms.get_mut(&direct).unwrap());
+    (room.direct, room.fingerprint) = (true, None);
+    let other = pen.create_room(&ada, &[], Visibility::Private);
+    pen.flush().await;
+    // Changed, both stay what they are.
+    for room in [direct, other] {
+        pen.send(&ada, room, "hello");
+    }
+    pen.flush().await;
+    for room in [direct, other] {
+        let read = bench.store().rooms(&ada, &[room]).await.unwrap();
+        assert_eq!(read[0].room, pen.rooms[&room]);
+    }
+    assert!(pen.rooms[&direct].direct && pen.rooms[&other].fingerprint.is_some());
+}
+
 pub(crate) async fn a_user_is_seen_by_those_who_share_a_room_or_in_a_public_one<B: Bench>(
     bench: B,
 ) {

@@ -57,6 +57,7 @@ macro_rules! contract {
         $crate::store::contract::contract!($bench, lookups,
             rooms_come_with_the_viewers_role,
             deleted_rooms_and_past_members_are_not_found,
+            a_direct_room_is_one_and_what_a_room_was_made_with_is_kept,
             a_user_is_seen_by_those_who_share_a_room_or_in_a_public_one,
             a_profile_is_read_whoever_asks,
             when_someone_was_last_seen_is_for_those_who_share_a_room,

@@ -176,6 +176,7 @@ impl<'s, S: Store> Pen<'s, S> {
             member_count: 0,
             owner_count: 0,
             direct: false,
+            fingerprint: Some(Fingerprint(rand::random())),
             deleted: false,
         };
         self.rooms.insert(id, Arc::new(room));

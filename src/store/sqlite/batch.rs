@@ -187,6 +187,8 @@ fn room_row(room: &Room, sends: u32) -> impl Serialize {
         u8::from(room.deleted),
         sends,
         u8::from(room.direct),
+        // Only for its text, as below.
+        room.fingerprint.map(|it| Uuid::from_bytes(it.0)),
     )
 }
 

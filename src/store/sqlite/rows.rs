@@ -114,6 +114,7 @@ impl<'r> Columns<'r> {
             owner_count: number(self.int()?)?,
             deleted: self.flag()?,
             direct: self.flag()?,
+            fingerprint: (self.maybe_uuid()?).map(|it| Fingerprint(it.into_bytes())),
         }))
     }
 

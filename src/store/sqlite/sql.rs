@@ -36,7 +36,7 @@ macro_rules! user {
 macro_rules! room {
     () => {
         "room.id, room.name, room.visibility, room.data, room.created_at, room.last_activity_at, room.last_message, \
-         room.member_count, room.owner_count, room.deleted, room.direct"
+         room.member_count, room.owner_count, room.deleted, room.direct, room.fingerprint"
     };
 }
 
@@ -154,9 +154,9 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?) WHE
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url, profile_at = excluded.profile_at;
 
 INSERT INTO rooms (id, name, visibility, data, created_at, last_activity_at, last_message, member_count, owner_count, deleted, loose,
-    direct)
+    direct, fingerprint)
 SELECT unhex(value ->> 0, '-'), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-       unhex(value ->> 6, '-'), value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
+       unhex(value ->> 6, '-'), value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12, '-')
 FROM jsonb_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, visibility = excluded.visibility, data = excluded.data,
     last_activity_at = excluded.last_activity_at, last_message = excluded.last_message,

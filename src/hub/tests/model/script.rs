@@ -288,6 +288,7 @@ fn made(number: usize, visibility: Visibility) -> Room {
         member_count: 1,
         owner_count: 1,
         direct: false,
+        fingerprint: None,
         deleted: false,
     }
 }

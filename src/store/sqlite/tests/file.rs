@@ -51,6 +51,37 @@ async fn a_store_that_is_dropped_lets_go_of_its_file() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tidings.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true);
+    let mut conn = options.connect().await.unwrap();
+    let all = sqlx::migrate!();
+    let first = all.iter().take(1).cloned().collect();
+    let first = sqlx::migrate::Migrator::with_migrations(first);
+    first.run_direct(None, &mut conn, false).await.unwrap();
+    let written = "INSERT INTO users VALUES ('ada', 'Ada', NULL, 1);
+        INSERT INTO epochs (epoch, first_seq) VALUES (7, 1);
+        INSERT INTO contents VALUES (1, 'hello', NULL);
+        INSERT INTO messages SELECT 1, x'01890a5dac96774bbcceb302099a8057', id, 'ada', 1, 5, NULL, NULL, NULL,
+            zeroblob(16), 1 FROM rooms;
+        INSERT INTO events SELECT 1, 5, room, 1, 'ada', id, NULL FROM messages;
+        INSERT INTO events SELECT 2, 6, id, 9, 'ada', NULL, NULL FROM rooms;";
+    conn.execute(written).await.unwrap();
+    conn.close().await.unwrap();
+    let store = SqliteStore::open(&url(dir.path())).await.unwrap();
+    assert_eq!(store.lead().await.unwrap().head, Seq(2));
+    let events = store.events(Seq::ZERO, 10).await.unwrap();
+    let message = events[0].message().unwrap();
+    assert_eq!(message.body.as_ref().unwrap().as_str(), "hello");
+    assert!(message.reactions.is_empty());
+    let room = &events[1].room;
+    assert_eq!((room.direct, room.fingerprint), (false, None));
+}
+
+#[tokio::test]
 async fn a_folder_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("absent");
