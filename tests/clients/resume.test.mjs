@@ -3,7 +3,10 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import WebSocket from 'ws'
 import { Api, uuid } from './src/api.mjs'
+import { open } from './src/clients/graphql-ws.mjs'
 import { CREATE_ROOM, HEAD, MESSAGE_SENT, SEND } from './src/documents.mjs'
+import { readLog, Stream } from './src/log.mjs'
+import { Proxy } from './src/proxy.mjs'
 import { Server, token } from './src/server.mjs'
 import { Watched } from './src/wait.mjs'
 
@@ -59,4 +62,24 @@ test('a ping forgets a subscription that has been completed', async t => {
   say({ id: 'second', type: 'subscribe', payload: { query: MESSAGE_SENT, variables } })
   const { payload } = await hear(({ type, payload }) => type === 'ping' && 'second' in payload.resume)
   assert.deepEqual(Object.keys(payload.resume), ['second'])
+})
+
+// The server gives up a socket that does not answer, but cannot tell a client whom nothing reaches: it has to notice itself.
+test('a client notices a line that has gone silent, and nothing is lost', async t => {
+  const server = await Server.start(t)
+  const proxy = await Proxy.listen(t, () => server.port)
+  const api = new Api(() => server.http, token('ada'))
+  const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'lift' } })
+  const roomId = createRoom.room.id
+  const client = await open(t, { ws: proxy.ws, token: () => token('ada'), online: () => server.ready, keepAlive: 200 })
+  const stream = new Stream('lift')
+  client.subscribe(MESSAGE_SENT, { roomId }, { next: payload => stream.take(payload), error: error => stream.fail(error), complete() {} })
+  await client.positions(all => all.length === 1, 'it is live')
+  const { head } = await api.ask(HEAD)
+  proxy.silence()
+  for (const body of ['one', 'two']) await api.ask(SEND, { input: { id: uuid(), roomId, body } })
+  const log = await readLog(api, head)
+  await stream.reaches(log.at(-1).cursor)
+  stream.mustBe(log)
+  assert.deepEqual(client.closes, [4499])
 })

@@ -13,6 +13,7 @@ const UNCUT = { down: Infinity, up: Infinity, how: 'end' }
 export class Proxy extends Watched {
   #listener
   #open = new Set()
+  #pairs = new Set()
   #refusing = false
   /** Connections cut so far. */
   cuts = 0
@@ -43,6 +44,11 @@ export class Proxy extends Watched {
     for (const cut of this.#open) cut()
   }
 
+  /** Nothing more is carried on the connections that there are, and nobody is told. New ones are carried. */
+  silence() {
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause()
+  }
+
   /** Lets connections through again. */
   admit() {
     this.#refusing = false
@@ -59,9 +65,11 @@ export class Proxy extends Watched {
     const plan = this.plan()
     const server = connect({ port, host: '127.0.0.1', noDelay: true })
     client.setNoDelay(true)
+    const pair = [client, server]
+    this.#pairs.add(pair)
     const end = how => {
       this.#open.delete(end)
-      for (const socket of [client, server]) how === 'reset' ? socket.resetAndDestroy() : socket.destroy()
+      for (const socket of pair) how === 'reset' ? socket.resetAndDestroy() : socket.destroy()
     }
     let counted = false
     const cut = () => {
@@ -77,7 +85,10 @@ export class Proxy extends Watched {
       forward(from, to, limit, cut)
       from.on('end', () => to.end())
       from.on('error', () => end())
-      from.on('close', () => this.#open.delete(end))
+      from.on('close', () => {
+        this.#open.delete(end)
+        this.#pairs.delete(pair)
+      })
     }
   }
 

@@ -17,7 +17,8 @@ export async function socket(t, places) {
 // Node 20 has none of its own, and Apollo's link looks for it by name.
 globalThis.WebSocket ??= WebSocket
 
-const forTests = ({ online }) => ({
+const forTests = ({ online, keepAlive }) => ({
+  ...(keepAlive && { keepAlive }),
   // The default waits 1 s and more; 200 cuts would take 10 minutes.
   retryWait: async () => {
     await new Promise(resolve => setTimeout(resolve, 5))
