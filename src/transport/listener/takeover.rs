@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, DATE};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use axum::http::response::Parts;
 use axum::http::{HeaderValue, Response};
 use chrono::Utc;
@@ -23,7 +23,7 @@ pub struct Takeover(Arc<Mutex<Option<Begin>>>);
 impl Takeover {
     /// A response of which hyper writes nothing. When whatever lies around the handler has seen its head, `begin` is given
     /// the connection and the head's bytes, and does all that is left to do. What the client sends after the request is not
-    /// answered: the connection ends with this response, and the head says so.
+    /// answered: the connection ends with this response.
     pub fn response<F>(
         head: Response<()>,
         begin: impl FnOnce(SharedConn, Vec<u8>) -> F + Send + 'static,
@@ -86,8 +86,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn head(mut parts: Parts) -> Vec<u8> {
     // Of the empty body that stood in for the stream.
     parts.headers.remove(CONTENT_LENGTH);
-    let close = HeaderValue::from_static("close");
-    parts.headers.insert(CONNECTION, close);
+    // Said only where the connection's end is the body's: undici, which is Node's fetch, then takes every end for the right
+    // one, even where the last chunk has not come.
+    if !parts.headers.contains_key(TRANSFER_ENCODING) {
+        let close = HeaderValue::from_static("close");
+        parts.headers.insert(CONNECTION, close);
+    }
     let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     if let Ok(date) = HeaderValue::try_from(date) {
         parts.headers.insert(DATE, date);
