@@ -94,6 +94,7 @@ impl Operation {
                             | "viewerReadUpTo"
                             | "unreadCount"
                             | "readUpTo"
+                            | "presence"
                     ) || name == "replyTo" && in_reply;
                     is_read || reads(below, in_reply || name == "replyTo")
                 }
