@@ -271,10 +271,10 @@ async fn fill(conn: &mut SqliteConnection, rooms: u32) -> anyhow::Result<()> {
         "CREATE TEMP TABLE sizes (room BLOB, name TEXT, n INT, own INT, deleted INT, read REAL)",
     )
     .await?;
-    // As many of each size.
+    // Many short ones and a few long ones, as people have them.
     let steps = f64::from(rooms.saturating_sub(1).max(1));
     for n in 0..rooms {
-        let size = 1_000.0 * 100_f64.powf(f64::from(n) / steps);
+        let size = 1_000.0 * 100_f64.powf((f64::from(n) / steps).powi(6));
         let room = "INSERT INTO sizes VALUES (randomblob(16), ?, ?, 5, 2, 0.5)";
         let room = sqlx::query(room)
             .bind(format!("room {n}"))
@@ -312,15 +312,15 @@ SELECT room, name, 2, 0, CASE WHEN name LIKE 'one%' THEN 2 ELSE 1 END, 1, 1, 0 F
 WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
 INSERT INTO messages (seq, id, room, author, version, created_at, deleted_at, fingerprint)
 SELECT seq, CAST(printf('%016x', seq) AS BLOB), room,
-       CASE WHEN abs(random()) % 100 < own THEN 'the reader' ELSE 'user ' || abs(random()) % 50 END, 1, 0,
+       CASE WHEN abs(random()) % 100 < own THEN 'the reader' ELSE 'user ' || (abs(random()) % 50) END, 1, 0,
        CASE WHEN abs(random()) % 100 < deleted THEN 1 END, CAST(printf('%016x', seq) AS BLOB)
 FROM (SELECT 1000 + row_number() OVER (ORDER BY random()) AS seq, room, own, deleted
       FROM sizes CROSS JOIN n ON n.n <= sizes.n);
 
 INSERT INTO members (room, user, id, role, joined_at, joined_seq, standing, read_up_to)
 SELECT room, 'the reader', randomblob(16), 1, 0, 1, 1,
-       CASE WHEN read IS NULL THEN NULL ELSE
-           (SELECT seq FROM messages WHERE messages.room = sizes.room ORDER BY seq LIMIT 1 OFFSET CAST(n * read AS INTEGER) - 1)
-       END
+       (SELECT seq FROM (
+           SELECT seq, row_number() OVER (ORDER BY seq) AS nth FROM messages WHERE messages.room = sizes.room
+       ) WHERE nth = CAST(n * read AS INTEGER))
 FROM sizes;
 ";
