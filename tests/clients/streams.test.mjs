@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Api, uuid } from './src/api.mjs'
-import * as apollo from './src/clients/apollo-http.mjs'
+import * as apollo from './src/clients/apollo-multipart.mjs'
 import * as sse from './src/clients/graphql-sse.mjs'
 import * as urql from './src/clients/urql-fetch.mjs'
 import { CREATE_ROOM, EVENTS, HEAD, SEND } from './src/documents.mjs'
