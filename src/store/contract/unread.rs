@@ -134,7 +134,7 @@ impl<S: Store> Life<'_, '_, S> {
 pub(crate) async fn unread_counts_agree_with_the_naive_count<B: Bench>(bench: B) {
     let seed = std::env::var("TIDINGS_UNREAD_SEED").ok();
     let seed = seed.map_or_else(rand::random, |seed| seed.parse().unwrap());
-    println!("TIDINGS_UNREAD_SEED={seed}");
+    eprintln!("TIDINGS_UNREAD_SEED={seed}");
     let mut pen = Pen::new(bench.store()).await;
     let users: Vec<_> = ["ada", "bob", "cay", "dan"]
         .map(|name| pen.user(name))

@@ -10,7 +10,8 @@ mod spelling;
 mod stage;
 mod town;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -23,7 +24,7 @@ use self::town::{PEOPLE, Town};
 use super::types::Types;
 use super::world::World;
 use crate::hub::Item;
-use crate::model::{Cursor, Seq};
+use crate::model::{Cursor, Event, MessageId, RoomId, Seq, What};
 
 /// What a run has come to, so that it is seen to have tried what it is for.
 #[derive(Default, Debug)]
@@ -179,6 +180,7 @@ impl Run {
     ) {
         settle(clients, followers, &[], after.seq).await;
         let events = stage.tail.since(before.seq, usize::MAX).unwrap();
+        let gone = Gone::of(&events);
         let mut payloads: HashMap<(usize, Seq), Vec<Sent>> = HashMap::new();
         for follower in followers {
             let client = &mut clients[follower.client];
@@ -197,7 +199,9 @@ impl Run {
                 if let Wanted::Payload(Item::Event(event)) = wanted {
                     let kind = follower::kind(event).to_owned();
                     *self.count.kinds.entry(kind).or_default() += 1;
-                    if !operations[follower.operation].reads() {
+                    // What shows something that was deleted since is kept no longer: one worker may have made it before
+                    // that, and another after.
+                    if !operations[follower.operation].reads() && !gone.shows(event) {
                         let key = (follower.operation, event.cursor.seq);
                         payloads.entry(key).or_default().push(sent.clone());
                     }
@@ -297,6 +301,40 @@ async fn settle(clients: &mut [Client], followers: &[Follower], wanted: &[Vec<Wa
         let ids = of_client
             .map(|(index, follower)| (follower.id.clone(), wanted.get(index).map_or(0, Vec::len)));
         client.settle(&ids.collect::<Vec<_>>(), at).await;
+    }
+}
+
+/// What some events deleted.
+#[derive(Default)]
+struct Gone {
+    messages: HashSet<MessageId>,
+    rooms: HashSet<RoomId>,
+}
+
+impl Gone {
+    fn of(events: &[Arc<Event>]) -> Self {
+        let mut gone = Self::default();
+        for event in events {
+            match &event.what {
+                What::MessageDeleted(message) => {
+                    gone.messages.insert(message.id);
+                }
+                What::RoomDeleted { .. } => {
+                    gone.rooms.insert(event.room_id());
+                }
+                _ => {}
+            }
+        }
+        gone
+    }
+
+    /// Whether an event shows any of it, itself or as a quote.
+    fn shows(&self, event: &Event) -> bool {
+        let message = event.message();
+        let quoted = message.and_then(|message| message.reply_to.as_ref());
+        self.rooms.contains(&event.room_id())
+            || message.is_some_and(|message| self.messages.contains(&message.id))
+            || quoted.is_some_and(|quoted| self.messages.contains(&quoted.id))
     }
 }
 
