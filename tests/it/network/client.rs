@@ -83,6 +83,7 @@ pub(super) struct Counts {
     pub(super) refused: u64,
     pub(super) closed_1012: u64,
     pub(super) closed_1013: u64,
+    pub(super) closed_4408: u64,
     pub(super) duplicates: u64,
 }
 
@@ -95,6 +96,7 @@ impl Sum for Counts {
             refused: sum.refused + one.refused,
             closed_1012: sum.closed_1012 + one.closed_1012,
             closed_1013: sum.closed_1013 + one.closed_1013,
+            closed_4408: sum.closed_4408 + one.closed_4408,
             duplicates: sum.duplicates + one.duplicates,
         })
     }
@@ -328,6 +330,8 @@ impl Client {
         match code {
             1012 => self.counts.closed_1012 += 1,
             1013 => self.counts.closed_1013 += 1,
+            // What it said first was lost on its way, on a line that carries one way only.
+            4408 => self.counts.closed_4408 += 1,
             other => panic!("client {} was closed with {other}", self.number),
         }
         Then::Again(acknowledged)
