@@ -37,7 +37,8 @@ async fn ask(socket: &mut Socket, id: &str, query: &str, input: Value) -> Value 
 #[tokio::test]
 async fn a_fresh_token_keeps_a_socket_and_its_subscription_where_they_are() {
     let server = TestServer::start();
-    let old = token(&server, "ada", 4);
+    // Long enough to sign in and renew on a busy machine: its end is waited for.
+    let old = token(&server, "ada", 12);
     // The second tells when the old token has run out.
     let mut socket = Socket::signed_in(&server, &old).await;
     let mut other = Socket::signed_in(&server, &old).await;
