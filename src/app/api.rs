@@ -8,9 +8,9 @@ use axum::Router;
 use futures_util::FutureExt;
 
 use super::{Parts, StartError};
-use crate::config::Settings;
+use crate::config::{Rate, Settings};
 use crate::document::{Documents, Limits, Shape};
-use crate::graphql::executor::{Allowance, Executor};
+use crate::graphql::executor::{Allowance, Allowances, Executor};
 use crate::graphql::{self, Deps};
 use crate::hub::{Hub, Setup};
 use crate::store::Store;
@@ -96,13 +96,19 @@ fn executor(
     schema: graphql::Schema,
     shape: Arc<Shape>,
 ) -> Executor {
-    let (per_second, burst) = settings
-        .mutations
-        .map_or((0, 0), |rate| (rate.per_second.get(), rate.burst.get()));
+    let allowance = |rate: Option<Rate>| {
+        rate.map_or(Allowance::new(0, 0), |rate| {
+            Allowance::new(rate.per_second.get(), rate.burst.get())
+        })
+    };
+    let allowances = Allowances {
+        mutations: allowance(settings.mutations),
+        signals: allowance(settings.signals),
+    };
     let (store, tail) = (parts.store.clone(), parts.tail.clone());
     let equip =
         move |viewer: Option<&Arc<_>>| graphql::equip(viewer, store.epochs().cursor(tail.head()));
-    Executor::new(schema, shape, Allowance::new(per_second, burst), equip)
+    Executor::new(schema, shape, allowances, equip)
 }
 
 fn sockets(settings: &Settings) -> ws::Settings {

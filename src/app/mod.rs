@@ -24,8 +24,8 @@ use tokio_util::task::TaskTracker;
 use api::Api;
 
 use crate::auth::{Authenticator, Minter};
-use crate::bus::LocalBus;
-use crate::chat::{self, Chat};
+use crate::bus::{Bus, LocalBus};
+use crate::chat::Chat;
 use crate::config::{Bad, Settings};
 use crate::log::{self, Tail, TailLimits, Writer};
 use crate::signal::Signals;
@@ -120,10 +120,10 @@ impl Server {
         let authenticator = Arc::new(authenticator(settings)?);
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let leaving = CancellationToken::new();
-        let (parts, writer) =
-            start_parts(settings, store, authenticator, &tasks, &stopping).await?;
-        let keep = parts.signals.clone().keep(writer, leaving.clone());
-        let signalling = tokio::spawn(keep);
+        let stops = (&stopping, &leaving);
+        let (parts, signalling) =
+            start_parts(settings, store, authenticator, &tasks, stops).await?;
+        let signalling = tokio::spawn(signalling);
         let api = Api::new(settings, &parts)?;
         let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
         let listening = tokio::spawn(listener.serve(
@@ -227,8 +227,8 @@ async fn start_parts(
     store: Arc<SqliteStore>,
     authenticator: Arc<Authenticator>,
     tasks: &TaskTracker,
-    stopping: &CancellationToken,
-) -> Result<(Parts, Writer<chat::Command>), StartError> {
+    (stopping, leaving): (&CancellationToken, &CancellationToken),
+) -> Result<(Parts, impl Future<Output = ()> + Send + use<>), StartError> {
     let kept: Arc<dyn Store> = store.clone();
     let bus = Arc::new(LocalBus::new());
     let (writer, writing) = Writer::start(kept.clone(), bus.clone(), stopping.clone()).await?;
@@ -255,15 +255,17 @@ async fn start_parts(
         let (authenticator, stopping) = warming;
         stopping.run_until_cancelled(authenticator.warm()).await;
     });
+    let signals = Signals::new(store.clone(), tail.clone());
+    let signalling = (signals.clone()).run(writer.clone(), bus.listen_reads(), leaving.clone());
     let parts = Parts {
-        chat: Chat::new(writer.clone(), *store.fingerprint_key()),
+        chat: Chat::new(writer, *store.fingerprint_key()),
         store,
         authenticator,
         tail,
-        signals: Signals::default(),
+        signals,
         drain: Drain::new(settings.drain),
     };
-    Ok((parts, writer))
+    Ok((parts, signalling))
 }
 
 /// Everything that is served, by path.

@@ -130,6 +130,22 @@ pub struct Flags {
         default_value = "40"
     )]
     pub mutations_burst: Option<String>,
+    /// Signals (typing, presence, an app's own) that one user may send each second, over time. 0: no limit. At most 1000000.
+    #[arg(
+        long,
+        env = "TIDINGS_SIGNALS_PER_SECOND",
+        value_name = "N",
+        default_value = "20"
+    )]
+    pub signals_per_second: Option<String>,
+    /// Signals that one user may send at once after a pause. 0: no limit. At most 1000000.
+    #[arg(
+        long,
+        env = "TIDINGS_SIGNALS_BURST",
+        value_name = "N",
+        default_value = "40"
+    )]
+    pub signals_burst: Option<String>,
     /// WebSockets that one user may hold. 0: no limit. At most 1000000.
     #[arg(
         long,

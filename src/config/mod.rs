@@ -60,6 +60,8 @@ pub struct Settings {
     pub allowed_origins: Origins,
     /// How fast one user may change things; `None` for no limit.
     pub mutations: Option<Rate>,
+    /// How fast one user may send signals; `None` for no limit.
+    pub signals: Option<Rate>,
     /// WebSockets that one user may hold.
     pub connections_per_user: Option<NonZeroU32>,
     /// Connections of any kind that one address may hold.

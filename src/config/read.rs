@@ -48,6 +48,10 @@ impl Settings {
                 given("TIDINGS_MUTATIONS_PER_SECOND").limit()?,
                 given("TIDINGS_MUTATIONS_BURST").limit()?,
             ),
+            signals: rate(
+                given("TIDINGS_SIGNALS_PER_SECOND").limit()?,
+                given("TIDINGS_SIGNALS_BURST").limit()?,
+            ),
             connections_per_user: given("TIDINGS_CONNECTIONS_PER_USER").limit()?,
             connections_per_ip: given("TIDINGS_CONNECTIONS_PER_IP").limit()?,
             sockets_per_second: given("TIDINGS_SOCKETS_PER_SECOND").limit()?,

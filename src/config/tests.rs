@@ -60,6 +60,8 @@ fn the_defaults_are_those_of_the_design() {
     assert!(settings.is_development() && settings.playground);
     assert_eq!(settings.mutations.unwrap().per_second.get(), 10);
     assert_eq!(settings.mutations.unwrap().burst.get(), 40);
+    assert_eq!(settings.signals.unwrap().per_second.get(), 20);
+    assert_eq!(settings.signals.unwrap().burst.get(), 40);
     assert_eq!(settings.subscriptions_per_connection.unwrap().get(), 50);
     assert_eq!(settings.retention_days, 30);
     assert_eq!(settings.init_timeout, Some(Duration::from_secs(10)));
@@ -80,6 +82,8 @@ fn zero_switches_a_limit_off() {
     let off = |flag: &str| read(&[&format!("--{flag}=0")]).unwrap();
     assert_eq!(off("mutations-per-second").mutations, None);
     assert_eq!(off("mutations-burst").mutations, None);
+    assert_eq!(off("signals-per-second").signals, None);
+    assert_eq!(off("signals-burst").signals, None);
     assert_eq!(off("connections-per-user").connections_per_user, None);
     assert_eq!(off("connections-per-ip").connections_per_ip, None);
     assert_eq!(off("sockets-per-second").sockets_per_second, None);
@@ -104,6 +108,8 @@ fn what_cannot_be_used_is_said_in_one_line_that_names_it() {
         ("allowed-origins", "https://a.example/path"),
         ("mutations-per-second", "-1"),
         ("mutations-burst", "many"),
+        ("signals-per-second", "1000001"),
+        ("signals-burst", "1.5"),
         ("connections-per-user", "1000001"),
         ("connections-per-ip", "1.5"),
         ("sockets-per-second", "-1"),

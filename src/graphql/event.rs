@@ -64,16 +64,17 @@ pub(super) enum RoomEvent {
 }
 
 impl Event {
-    /// What a subscription's root field yields, as its clients get it.
-    pub fn from_item(item: Item) -> Self {
-        match item {
+    /// What `events` yields for an item; `None` for a signal.
+    pub fn from_item(item: Item) -> Option<Self> {
+        Some(match item {
             Item::Event(event) => Self::new(event),
             Item::CaughtUp(cursor) => Self::CaughtUp(CaughtUp { cursor }),
             Item::Resync { cursor, reason } => {
                 Self::ResyncRequired(ResyncRequired { cursor, reason })
             }
             Item::Revoked { cursor, room } => Self::AccessRevoked(AccessRevoked { cursor, room }),
-        }
+            Item::Signal(_) => return None,
+        })
     }
 
     /// One thing of a replay.

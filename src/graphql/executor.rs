@@ -20,7 +20,7 @@ mod waits;
 #[cfg(test)]
 mod tests;
 
-pub use allowance::Allowance;
+pub use allowance::{Allowance, Allowances};
 
 use waits::waits;
 
@@ -38,7 +38,7 @@ pub struct Executor(Arc<Inner>);
 struct Inner {
     schema: Box<dyn Engine>,
     shape: Arc<Shape>,
-    allowance: Allowance,
+    allowances: Allowances,
     equip: Box<Equip>,
 }
 
@@ -48,7 +48,7 @@ impl Executor {
     pub fn new<Query, Mutation, Subscription>(
         schema: Schema<Query, Mutation, Subscription>,
         shape: Arc<Shape>,
-        allowance: Allowance,
+        allowances: impl Into<Allowances>,
         equip: impl Fn(Option<&Arc<Viewer>>) -> Data + Send + Sync + 'static,
     ) -> Self
     where
@@ -59,7 +59,7 @@ impl Executor {
         Self(Arc::new(Inner {
             schema: Box::new(schema),
             shape,
-            allowance,
+            allowances: allowances.into(),
             equip: Box::new(equip),
         }))
     }
@@ -145,7 +145,11 @@ impl Inner {
         }
         let viewer = viewer.ok_or(Error::NoToken)?;
         if prepared.kind == OperationType::Mutation {
-            self.allowance.take(&viewer.user.id, prepared.root_fields)?;
+            let signals = allowance::signals(prepared);
+            let user = &viewer.user.id;
+            self.allowances.signals.take(user, signals)?;
+            let others = prepared.root_fields.saturating_sub(signals);
+            self.allowances.mutations.take(user, others)?;
         }
         Ok(())
     }

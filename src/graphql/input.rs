@@ -167,6 +167,26 @@ impl EditMessageInput {
     }
 }
 
+/// Whether the viewer types.
+#[derive(InputObject)]
+pub(super) struct SetTypingInput {
+    /// Where.
+    pub(super) room_id: ID,
+    /// True again and again while it goes on, false once it is over.
+    pub(super) typing: bool,
+}
+
+/// An app's own signal.
+#[derive(InputObject)]
+pub(super) struct SendSignalInput {
+    /// Where.
+    pub(super) room_id: ID,
+    /// What kind it is, the app's own word: 1 to 64 bytes.
+    pub(super) kind: String,
+    /// What it says.
+    pub(super) data: Option<Json>,
+}
+
 /// What a viewer says of itself.
 #[derive(InputObject)]
 pub(super) struct SetPresenceInput {

@@ -28,6 +28,7 @@ mod reaction;
 mod reauthenticate;
 mod room;
 mod scalars;
+mod signal;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use mutation::Mutation;
 pub use query::Query;
 pub use room::Room;
 pub use scalars::Cursor;
+pub use signal::Signal;
 pub use subscription::Subscription;
 
 /// The schema.

@@ -3,6 +3,8 @@
 //! No resolver awaits anything before its command: a socket keeps its mutations in order by polling each once, which
 //! hands the command to the writer. (`reauthenticate` has none; sockets keep its order by themselves.)
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object};
 
 use super::asking::{deps, viewer};
@@ -10,23 +12,27 @@ use super::error::Result;
 use super::input::{
     AddMemberInput, AddReactionInput, CreateRoomInput, DeleteMessageInput, DeleteRoomInput,
     EditMessageInput, JoinRoomInput, LeaveRoomInput, MarkReadInput, OpenDirectRoomInput,
-    RemoveMemberInput, RemoveReactionInput, SendMessageInput, SetPresenceInput, UpdateRoomInput,
+    RemoveMemberInput, RemoveReactionInput, SendMessageInput, SendSignalInput, SetPresenceInput,
+    SetTypingInput, UpdateRoomInput,
 };
+use super::loaders;
 use super::member::RoomMember;
 use super::message::Message;
 use super::payload::{
     AddMemberPayload, AddReactionPayload, CreateRoomPayload, DeleteMessagePayload,
     DeleteRoomPayload, EditMessagePayload, JoinRoomPayload, LeaveRoomPayload, MarkReadPayload,
     OpenDirectRoomPayload, RemoveMemberPayload, RemoveReactionPayload, SendMessagePayload,
-    SetPresencePayload, UpdateRoomPayload,
+    SendSignalPayload, SetPresencePayload, SetTypingPayload, UpdateRoomPayload,
 };
 use super::reauthenticate::{ReauthenticateInput, ReauthenticatePayload, reauthenticate};
 use super::room::Room;
+use super::scalars::{DateTime, Json};
 use super::user::User;
 use crate::auth::Viewer;
 use crate::chat::Chat;
 use crate::error::Error;
-use crate::model::{MessageId, Role, RoomId, UserId};
+use crate::model::{self, MessageId, Role, RoomId, UserId, Visibility};
+use crate::signal::Kind;
 
 /// Each is null when it failed, so that one failure does not hide what the others in its document have done.
 pub struct Mutation;
@@ -221,6 +227,41 @@ impl Mutation {
         reauthenticate(ctx, input).await.map(Some)
     }
 
+    /// Lapses by itself: say it again before `expiresAt`.
+    async fn set_typing(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Where, and whether.")] input: SetTypingInput,
+    ) -> Result<Option<SetTypingPayload>> {
+        let room = RoomId::parse("roomId", &input.room_id)?;
+        speaking(ctx, room).await?;
+        let (by, signals) = (viewer(ctx)?, &deps(ctx)?.signals);
+        let expires_at = match input.typing {
+            true => Some(signals.start_typing(room, &by.user)),
+            false => {
+                signals.stop_typing(room, &by.user.id);
+                None
+            }
+        };
+        let expires_at = expires_at.map(DateTime);
+        Ok(Some(SetTypingPayload { expires_at }))
+    }
+
+    /// An app's own short-lived signal: a pointer position, a tap. At most once, never stored.
+    async fn send_signal(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The signal.")] input: SendSignalInput,
+    ) -> Result<Option<SendSignalPayload>> {
+        let room = RoomId::parse("roomId", &input.room_id)?;
+        let (kind, data) = (Kind::parse(&input.kind)?, Json::parsed(input.data)?);
+        let about = speaking(ctx, room).await?;
+        let (by, signals) = (viewer(ctx)?, &deps(ctx)?.signals);
+        signals.say(room, &by.user, kind, data);
+        let room = Room::new(about);
+        Ok(Some(SendSignalPayload { room }))
+    }
+
     /// Away or back; being online is known from the sockets.
     async fn set_presence(
         &self,
@@ -231,6 +272,28 @@ impl Mutation {
         deps(ctx)?.signals.set_away(&by.user.id, input.away);
         let viewer = User(by.user.clone());
         Ok(Some(SetPresencePayload { viewer }))
+    }
+}
+
+/// The room, where the viewer may be heard in it: as it may send. Of a room that someone listens to this is known without a
+/// wait, so that the signals of one socket keep their order among themselves and with its messages.
+async fn speaking(ctx: &Context<'_>, room: RoomId) -> Result<Arc<model::Room>, Error> {
+    let by = viewer(ctx)?;
+    let known = deps(ctx)?.signals.standing(room, &by.user.id);
+    if let Some((about, Role::Owner | Role::Member)) = known {
+        return Ok(about);
+    }
+    let view = loaders::view(ctx, room).await?;
+    let view = view.filter(|view| !view.room.deleted);
+    match view.map(|view| (view.role, view.room)) {
+        Some((Some(Role::Owner | Role::Member), room)) => Ok(room),
+        Some((Some(Role::Reader), _)) => Err(Error::Forbidden {
+            needs: "readers of a room are not heard in it; it takes a member",
+        }),
+        Some((None, room)) if room.visibility == Visibility::Public => Err(Error::Forbidden {
+            needs: "only members are heard in a room; join it first",
+        }),
+        _ => Err(Error::NotFound { what: "room" }),
     }
 }
 

@@ -5,6 +5,7 @@ use async_graphql::{ID, SimpleObject};
 use super::member::RoomMember;
 use super::message::Message;
 use super::room::Room;
+use super::scalars::DateTime;
 use super::user::User;
 
 /// The room that was made.
@@ -114,6 +115,20 @@ pub(super) struct SetPresencePayload {
 /// The direct room with a user.
 #[derive(SimpleObject)]
 pub(super) struct OpenDirectRoomPayload {
+    /// The room.
+    pub(super) room: Room,
+}
+
+/// Whether the viewer types.
+#[derive(SimpleObject)]
+pub(super) struct SetTypingPayload {
+    /// Null once stopped.
+    pub(super) expires_at: Option<DateTime>,
+}
+
+/// The signal is on its way.
+#[derive(SimpleObject)]
+pub(super) struct SendSignalPayload {
     /// The room.
     pub(super) room: Room,
 }

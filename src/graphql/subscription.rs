@@ -14,9 +14,11 @@ use super::error::Result;
 use super::event::Event;
 use super::loaders;
 use super::message::Message;
+use super::room::Room;
 use super::scalars::Cursor;
+use super::signal::Signal;
 use crate::error::Error;
-use crate::hub::{Feed, Intent, IntentSlot, Item};
+use crate::hub::{Feed, Intent, IntentSlot, Item, Wish};
 use crate::model::{self, RoomId, Scope, What};
 
 /// To follow: as it happens, and from where one was cut off.
@@ -25,6 +27,8 @@ pub struct Subscription;
 
 /// Rooms that `events` takes by name: each costs a look into the store. Without names there is no limit.
 const NAMED_ROOMS_MAX: usize = 500;
+/// Rooms that `signals` takes: what a client shows at once, and a burst of who is there when it comes back.
+const HEARD_ROOMS_MAX: usize = 100;
 
 /// To follow: as it happens, and from where one was cut off.
 #[Subscription]
@@ -58,14 +62,50 @@ impl Subscription {
         #[graphql(desc = "Begin with what follows this place in the log.")] after: Option<Cursor>,
     ) -> Result<BoxStream<'static, Event>> {
         if let Some(feed) = ctx.data_opt::<Feed>() {
-            return Ok(feed.clone().map(Event::from_item).boxed());
+            return Ok(feed
+                .clone()
+                .filter_map(async |item| Event::from_item(item))
+                .boxed());
         }
         viewer(ctx)?;
         let scope = match room_ids {
             None => Scope::Mine,
-            Some(ids) => Scope::Rooms(named(&ids)?.into()),
+            Some(ids) => Scope::Rooms(named(&ids, NAMED_ROOMS_MAX)?.into()),
         };
         intend(ctx, scope, false, after)?;
+        Ok(empty().boxed())
+    }
+
+    /// Typing, presence, read positions and the app's own signals in these rooms, at most 100; a room that the viewer is not
+    /// a member of is left out, the others go on. At most once; starts with who is there.
+    async fn signals(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which rooms.")] room_ids: Vec<ID>,
+    ) -> Result<BoxStream<'static, Signal>> {
+        if let Some(feed) = ctx.data_opt::<Feed>() {
+            return Ok(feed
+                .clone()
+                .filter_map(async |item| Signal::from_item(item))
+                .boxed());
+        }
+        viewer(ctx)?;
+        let rooms = named(&room_ids, HEARD_ROOMS_MAX)?;
+        wish(ctx, Wish::Signals(rooms.into()))?;
+        Ok(empty().boxed())
+    }
+
+    /// A room in which the viewer has read on, on any of its devices: select `unreadCount` and the badge is right. At most
+    /// once.
+    async fn room_read(&self, ctx: &Context<'_>) -> Result<BoxStream<'static, Room>> {
+        if let Some(feed) = ctx.data_opt::<Feed>() {
+            return Ok(feed
+                .clone()
+                .filter_map(async |item| Room::read_on(item))
+                .boxed());
+        }
+        viewer(ctx)?;
+        wish(ctx, Wish::RoomRead)?;
         Ok(empty().boxed())
     }
 }
@@ -77,21 +117,26 @@ fn intend(
     after: Option<Cursor>,
 ) -> Result<(), Error> {
     let after: Option<model::Cursor> = after.map(|after| after.parsed("after")).transpose()?;
-    let slot = ctx.data_opt::<IntentSlot>().ok_or(Error::Internal)?;
-    slot.write(Intent {
+    let intent = Intent {
         scope,
         messages_only,
         after,
-    });
+    };
+    wish(ctx, intent.into())
+}
+
+fn wish(ctx: &Context<'_>, wish: Wish) -> Result<(), Error> {
+    let slot = ctx.data_opt::<IntentSlot>().ok_or(Error::Internal)?;
+    slot.write(wish);
     Ok(())
 }
 
 /// Rooms by their ids, each once.
-fn named(ids: &[ID]) -> Result<Vec<RoomId>, Error> {
-    if ids.len() > NAMED_ROOMS_MAX {
+fn named(ids: &[ID], max: usize) -> Result<Vec<RoomId>, Error> {
+    if ids.len() > max {
         return Err(Error::BadInput {
             field: "roomIds",
-            why: format!("{} rooms; the limit is {NAMED_ROOMS_MAX}", ids.len()),
+            why: format!("{} rooms; the limit is {max}", ids.len()),
         });
     }
     let mut seen = HashSet::new();

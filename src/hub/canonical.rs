@@ -196,7 +196,9 @@ impl<'a> Inliner<'a> {
             let shape = self.shape;
             let known = shape.field(on, name).ok_or(Refusal::Unfit)?;
             let (ty, list) = innermost(&known.ty, false);
-            if ty.ends_with("Connection") || list && ty == "User" {
+            // Who is there comes with the signal; who has reacted would have to be read.
+            let users = list && ty == "User" && on != "RoomPresence";
+            if ty.ends_with("Connection") || users {
                 let field = format!("{on}.{name}");
                 return Err(Refusal::List { field });
             }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 #[cfg(test)]
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -45,6 +45,8 @@ pub(super) enum Place {
     Asked(Cursor),
     /// Catching up: up to here.
     At(Seq),
+    /// It has none: signals are no part of the log.
+    Nowhere,
     /// Live: as far as its worker has walked the log, and at least up to here.
     Live(Seq),
 }
@@ -106,6 +108,9 @@ pub(super) struct Line {
     pub(super) envelope: Arc<dyn Envelope>,
     /// Over its budget while the worker delivers an event; the worker's alone.
     pub(super) stalled: AtomicBool,
+    /// Up to where catch-ups have told that rooms were lost. Written under the outbox's lock: no signal comes behind it from a
+    /// worker that has not walked so far.
+    pub(super) revoked_to: AtomicU64,
     inbox: Arc<Inbox>,
     state: Mutex<State>,
     /// Its worker has lost its seats: no position of theirs can be told.
@@ -138,6 +143,10 @@ impl State {
 pub(super) struct Mail {
     /// Subscriptions to be seated; at most as many as there are.
     pub(super) hand_overs: Vec<HandOver>,
+    /// Subscriptions to `signals` that are to be seated.
+    pub(super) listeners: Vec<HandOver>,
+    /// Subscriptions to `roomRead` that are to be seated.
+    pub(super) own: Vec<Arc<Sub>>,
     /// Seats of ended subscriptions are to be given up.
     pub(super) sweep: bool,
     /// A ping is to be queued.
@@ -159,6 +168,7 @@ impl Line {
             outbox,
             envelope,
             stalled: AtomicBool::new(false),
+            revoked_to: AtomicU64::new(0),
             inbox,
             state: Mutex::default(),
             broken: AtomicBool::new(false),
@@ -225,10 +235,11 @@ impl Line {
         // In this order always: nothing that holds the outbox asks for the state.
         let state = self.state();
         self.outbox.push_made(|| {
-            let positions = state
+            let durable = state
                 .subs
                 .iter()
-                .map(|sub| (sub.id.clone(), position(sub.place())));
+                .filter(|sub| sub.place() != Place::Nowhere);
+            let positions = durable.map(|sub| (sub.id.clone(), position(sub.place())));
             let positions: Vec<_> = positions.collect();
             self.envelope.ping(&positions).map(Frame::whole)
         });
@@ -341,7 +352,7 @@ fn issued_at(viewer: &Viewer) -> i64 {
 #[derive(Default)]
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
-    pub(super) bell: Notify,
+    pub(super) bell: Arc<Notify>,
 }
 
 #[derive(Default)]

@@ -10,6 +10,7 @@ mod catch_up;
 mod core;
 mod line;
 mod lines;
+mod listen;
 mod operation;
 mod operations;
 mod outbox;
@@ -44,7 +45,7 @@ use crate::document::{Prepared, Shape};
 use crate::error::Error;
 use crate::log::Tail;
 use crate::model::{Cursor, Event, Resync, RoomId, Scope, Seq};
-use crate::signal::{Present, Signals};
+use crate::signal::{Present, Signals, Told};
 use crate::store::Store;
 
 /// What a subscription's root field asked for, coerced and authorised.
@@ -56,6 +57,23 @@ pub struct Intent {
     pub messages_only: bool,
     /// The root field's `after`.
     pub after: Option<Cursor>,
+}
+
+/// What a subscription follows.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// The log.
+    Log(Intent),
+    /// Signals of those of these rooms that the viewer is a member of.
+    Signals(Arc<[RoomId]>),
+    /// Rooms in which the viewer has read on, on any of its devices.
+    RoomRead,
+}
+
+impl From<Intent> for Wish {
+    fn from(intent: Intent) -> Self {
+        Self::Log(intent)
+    }
 }
 
 /// One thing that a subscription's root field yields.
@@ -79,16 +97,19 @@ pub enum Item {
         /// The room.
         room: RoomId,
     },
+    /// A signal, which has no place in the log.
+    Signal(Arc<Told>),
 }
 
 impl Item {
-    /// Its place in the log.
-    pub fn cursor(&self) -> Cursor {
+    /// Its place in the log, if it has one.
+    pub fn cursor(&self) -> Option<Cursor> {
         match self {
-            Self::Event(event) => event.cursor,
+            Self::Event(event) => Some(event.cursor),
             Self::CaughtUp(cursor) | Self::Resync { cursor, .. } | Self::Revoked { cursor, .. } => {
-                *cursor
+                Some(*cursor)
             }
+            Self::Signal(_) => None,
         }
     }
 }
@@ -140,7 +161,7 @@ pub struct Hub {
 /// A subscription that may be started: what it asked for, and the operation that renders it.
 pub struct Plan {
     operation: Arc<Operation>,
-    intent: Intent,
+    wish: Wish,
     /// The end of the log when it was asked for.
     head: Seq,
 }
@@ -226,14 +247,14 @@ impl Connection {
     /// at once with `RATE_LIMITED` where too much is selected in all.
     pub fn subscribe(&self, id: Arc<str>, plan: Plan, resume: Option<Cursor>) {
         self.unsubscribe(&id);
-        let asked = Asked {
-            head: plan.head,
-            resume,
-            after: plan.intent.after,
+        let place = match &plan.wish {
+            Wish::Log(intent) => {
+                let given = [resume, intent.after].into_iter().flatten();
+                let later = given.max_by_key(|cursor| cursor.seq);
+                later.map_or(Place::At(plan.head), Place::Asked)
+            }
+            Wish::Signals(_) | Wish::RoomRead => Place::Nowhere,
         };
-        let given = [resume, plan.intent.after].into_iter().flatten();
-        let later = given.max_by_key(|cursor| cursor.seq);
-        let place = later.map_or(Place::At(plan.head), Place::Asked);
         let prefix = self.line.envelope.next_prefix(&id);
         let sub = Arc::new(Sub::new(id, prefix, plan.operation, place));
         self.line.add(sub.clone());
@@ -245,7 +266,20 @@ impl Connection {
             self.line.fail(&sub, &Error::TooManyAtOnce { what, limit });
             return;
         }
-        CatchUp::begin(&self.core, &self.line, sub, &plan.intent, asked);
+        match plan.wish {
+            Wish::Log(intent) => {
+                let asked = Asked {
+                    head: plan.head,
+                    resume,
+                    after: intent.after,
+                };
+                CatchUp::begin(&self.core, &self.line, sub, &intent, asked);
+            }
+            Wish::Signals(rooms) => {
+                listen::begin(&self.core, &self.line, sub, Scope::Rooms(rooms));
+            }
+            Wish::RoomRead => self.line.post(|mail| mail.own.push(sub)),
+        }
     }
 
     /// Ends a subscription at the client's wish: nothing more of it enters the outbox once this returns.

@@ -226,7 +226,7 @@ impl Operation {
             }
             Err(_) => {
                 *live = None;
-                tracing::error!(seq = %item.cursor().seq, "a payload could not be rendered: the resolver panicked");
+                tracing::error!(cursor = ?item.cursor(), "a payload could not be rendered: the resolver panicked");
                 Rendered::Now(broken(item.cursor()))
             }
         }
@@ -270,7 +270,7 @@ impl Operation {
             }
             Ok(Ok(None)) => Ok(broken(item.cursor())),
             Ok(Err(_)) => {
-                tracing::error!(seq = %item.cursor().seq, "a payload could not be rendered: the resolver panicked");
+                tracing::error!(cursor = ?item.cursor(), "a payload could not be rendered: the resolver panicked");
                 Ok(broken(item.cursor()))
             }
             Err(_) => Err(Unavailable),
@@ -318,7 +318,7 @@ impl Operation {
         let (seq, revoked) = match item {
             Item::Event(event) => (event.cursor.seq, None),
             Item::Revoked { cursor, room } => (cursor.seq, Some(*room)),
-            Item::CaughtUp(_) | Item::Resync { .. } => return None,
+            Item::CaughtUp(_) | Item::Resync { .. } | Item::Signal(_) => return None,
         };
         self.viewer.is_none().then_some(Key {
             operation: self.id,
@@ -328,6 +328,9 @@ impl Operation {
     }
 
     fn cached(&self, item: &Item) -> Option<Bytes> {
+        if let Item::Signal(told) = item {
+            return told.made(self.id);
+        }
         if !self.is_shared.load(Ordering::Relaxed) {
             return None;
         }
@@ -335,6 +338,11 @@ impl Operation {
     }
 
     fn keep(&self, item: &Item, bytes: &Bytes, as_of: AsOf) {
+        if let Item::Signal(told) = item {
+            told.keep(self.id, bytes);
+            self.kept.fetch_add(1, Ordering::Release);
+            return;
+        }
         let key = self.key(item);
         let Some(key) = key.filter(|_| self.is_shared.load(Ordering::Relaxed)) else {
             return;

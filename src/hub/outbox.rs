@@ -53,6 +53,17 @@ pub(super) enum Queued {
     Cancelled,
 }
 
+/// What became of a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whispered {
+    /// It is written or waits.
+    Taken,
+    /// It was not taken: too much waits, or it may not be told.
+    Dropped,
+    /// It was not taken: its subscription has ended.
+    Cancelled,
+}
+
 /// A live payload for one subscription.
 #[derive(Clone, Copy)]
 pub(super) struct Live<'a> {
@@ -245,6 +256,30 @@ impl Outbox {
             }
         }
         Delivered { taken, over: false }
+    }
+
+    /// Whether so little waits that a signal is taken: half of what a catch-up fills it to, so that signals never stand in the
+    /// way of the log.
+    pub(super) fn takes_signals(&self) -> bool {
+        self.queued_bytes() <= self.budget_bytes / 8
+    }
+
+    /// Writes or queues a signal, unless more than an eighth of the budget waits. `may` is asked with the queue locked.
+    pub(super) fn whisper(&self, live: Live<'_>, may: impl FnOnce() -> bool) -> Whispered {
+        let mut queue = self.lock();
+        if queue.is_closed() || live.ended.load(Ordering::Relaxed) {
+            return Whispered::Cancelled;
+        }
+        if queue.bytes() > self.budget_bytes / 8 || !may() {
+            return Whispered::Dropped;
+        }
+        if queue.write_through(1, &|_| live) == 0 {
+            queue.add(Frame {
+                own: live.prefix.clone(),
+                shared: live.payload.clone(),
+            });
+        }
+        Whispered::Taken
     }
 
     /// Queues a live frame, unless its subscription has ended.

@@ -7,8 +7,8 @@ use crate::document::{coded, server_error};
 use crate::error::{Code, Error};
 use crate::model::{Cursor, Resync};
 
-/// `{"data":…,"extensions":{"cursor":"…"}}` and the closing brace of the frame.
-pub(super) fn payload(response: &Response, cursor: Cursor) -> Bytes {
+/// `{"data":…,"extensions":{"cursor":"…"}}` and the closing brace of the frame. Without a cursor: `{"data":…}`.
+pub(super) fn payload(response: &Response, cursor: Option<Cursor>) -> Bytes {
     let mut out = Vec::with_capacity(512);
     out.push(b'{');
     if !response.errors.is_empty() {
@@ -23,9 +23,12 @@ pub(super) fn payload(response: &Response, cursor: Cursor) -> Bytes {
         out.truncate(start);
         out.extend_from_slice(b"null");
     }
-    out.extend_from_slice(b",\"extensions\":{\"cursor\":\"");
-    out.extend_from_slice(&cursor.to_ascii());
-    out.extend_from_slice(b"\"}}}");
+    if let Some(cursor) = cursor {
+        out.extend_from_slice(b",\"extensions\":{\"cursor\":\"");
+        out.extend_from_slice(&cursor.to_ascii());
+        out.extend_from_slice(b"\"}");
+    }
+    out.extend_from_slice(b"}}");
     // It may be kept for long, for a slow reader and for those who come back; budgets count what is in it.
     if out.capacity() - out.len() > out.len() / 4 {
         out.shrink_to_fit();
@@ -44,7 +47,7 @@ pub fn cursor_of(payload: &[u8]) -> Option<&[u8]> {
 }
 
 /// The payload of an event that could not be rendered: an error rather than silence.
-pub(super) fn broken(cursor: Cursor) -> Bytes {
+pub(super) fn broken(cursor: Option<Cursor>) -> Bytes {
     let errors = vec![server_error(&Error::Internal)];
     payload(&Response::from_errors(errors), cursor)
 }
@@ -111,17 +114,19 @@ mod tests {
     #[test]
     fn a_payload_closes_its_frame() {
         let data: Value = serde_json::from_str(r#"{"events":{"id":"x"}}"#).unwrap();
-        let bytes = payload(&Response::new(data), CURSOR);
+        let bytes = payload(&Response::new(data.clone()), Some(CURSOR));
         let expected =
             r#"{"data":{"events":{"id":"x"}},"extensions":{"cursor":"00000000110000000001"}}}"#;
         assert_eq!(bytes, expected.as_bytes());
+        let bytes = payload(&Response::new(data), None);
+        assert_eq!(bytes, &br#"{"data":{"events":{"id":"x"}}}}"#[..]);
     }
 
     #[test]
     fn a_payload_keeps_no_room_that_it_does_not_fill() {
         for bytes in [600, 1_100, 9_000, 17_000] {
             let text = Value::from("x".repeat(bytes));
-            let kept = payload(&Response::new(text), CURSOR);
+            let kept = payload(&Response::new(text), Some(CURSOR));
             let len = kept.len();
             let capacity = kept.try_into_mut().unwrap().capacity();
             assert!(capacity <= len + len / 4, "{capacity} for {len}");
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_payloads_cursor_is_found_and_nothing_else_is_taken_for_one() {
-        let bytes = payload(&Response::new(Value::Null), CURSOR);
+        let bytes = payload(&Response::new(Value::Null), Some(CURSOR));
         assert_eq!(cursor_of(&bytes), Some(&b"00000000110000000001"[..]));
         let said = br#","extensions":{"cursor":"00000000110000000001"}"#;
         for payload in [
@@ -148,7 +153,7 @@ mod tests {
     fn errors_come_without_places_in_anyones_document() {
         let pos = async_graphql::Pos { line: 3, column: 7 };
         let error = ServerError::new("no", Some(pos));
-        let bytes = payload(&Response::from_errors(vec![error]), CURSOR);
+        let bytes = payload(&Response::from_errors(vec![error]), Some(CURSOR));
         let text = std::str::from_utf8(&bytes).unwrap();
         assert!(
             text.starts_with(r#"{"errors":[{"message":"no"}],"data":null,"#),

@@ -11,21 +11,21 @@ use super::canonical::canonical;
 use super::operation::{Operation, Parts};
 use super::operations::OperationKey;
 use super::payload::refusal_json;
-use super::{Core, Intent, Plan};
+use super::{Core, Plan, Wish};
 use crate::auth::Viewer;
 use crate::document::Prepared;
 
 /// Where the resolver of a planned subscription writes its intent. Found in the request's data.
 #[derive(Clone, Default)]
-pub struct IntentSlot(Arc<Mutex<Option<Intent>>>);
+pub struct IntentSlot(Arc<Mutex<Option<Wish>>>);
 
 impl IntentSlot {
     /// Says what is to be followed.
-    pub fn write(&self, intent: Intent) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(intent);
+    pub fn write(&self, wish: impl Into<Wish>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(wish.into());
     }
 
-    fn take(&self) -> Option<Intent> {
+    fn take(&self) -> Option<Wish> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -41,7 +41,7 @@ pub(super) async fn plan(
     if prepared.kind != OperationType::Subscription {
         return Err(refusal_json("the operation is not a subscription"));
     }
-    let intent = ask(core, prepared.clone(), &viewer).await?;
+    let wish = ask(core, prepared.clone(), &viewer).await?;
     let canonical =
         canonical(&core.shape, &prepared).map_err(|refusal| refusal_json(&refusal.to_string()))?;
     let viewer = canonical.per_viewer.then_some(viewer);
@@ -50,7 +50,7 @@ pub(super) async fn plan(
     let operation = core.operations.get(key, |id| {
         Operation::new(Parts {
             id,
-            messages_only: intent.messages_only,
+            messages_only: matches!(&wish, Wish::Log(intent) if intent.messages_only),
             selections: canonical.selections,
             viewer,
             prepared: canonical.prepared,
@@ -61,13 +61,13 @@ pub(super) async fn plan(
     operation.open()?;
     Ok(Plan {
         operation,
-        intent,
+        wish,
         head,
     })
 }
 
 /// Executes the operation for its intent.
-async fn ask(core: &Core, prepared: Prepared, viewer: &Arc<Viewer>) -> Result<Intent, String> {
+async fn ask(core: &Core, prepared: Prepared, viewer: &Arc<Viewer>) -> Result<Wish, String> {
     let slot = IntentSlot::default();
     let mut data = Data::default();
     data.insert(slot.clone());

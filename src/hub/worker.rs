@@ -5,6 +5,7 @@
 
 mod run;
 mod serve;
+mod tell;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,12 +25,14 @@ use crate::error::Error;
 use crate::interleave::point;
 use crate::model::{Access, Event, Seq, UserId, Verdict, What};
 use run::Run;
+use tell::Listeners;
 
 /// A worker's state. It lives on its own thread.
 pub(super) struct Worker {
     core: Arc<Core>,
     inbox: Arc<Inbox>,
     seats: Seats,
+    listeners: Listeners,
     /// Every event up to here was delivered to every seat that was to have it.
     walked: Seq,
     /// What is being delivered.
@@ -58,10 +61,12 @@ impl Worker {
 
     pub(super) fn new(core: Arc<Core>, inbox: Arc<Inbox>) -> Self {
         let walked = core.tail.head();
+        let ear = core.signals.ear(inbox.bell.clone());
         Self {
             core,
             inbox,
             seats: Seats::default(),
+            listeners: Listeners::new(ear),
             walked,
             run: Run::default(),
             leaving: Vec::new(),
@@ -95,7 +100,10 @@ impl Worker {
         for line in lines {
             self.serve(line);
         }
-        self.walk()
+        let more = self.walk();
+        // Behind the events: who hears that someone types no more has the message.
+        self.hear();
+        more
     }
 
     /// After a panic, which is a defect: what the seats had is not known for sure any more, so their clients connect again
@@ -103,7 +111,9 @@ impl Worker {
     fn give_up(&mut self, lines: &[Arc<Line>]) -> bool {
         tracing::error!(walked = %self.walked, "a fan-out worker panicked; its connections are closed");
         let seats = std::mem::take(&mut self.seats);
-        for line in seats.lines().chain(lines) {
+        let ear = self.core.signals.ear(self.inbox.bell.clone());
+        let listeners = std::mem::replace(&mut self.listeners, Listeners::new(ear));
+        for line in seats.lines().chain(listeners.lines()).chain(lines) {
             line.close_for_defect();
         }
         self.run = Run::default();
@@ -139,6 +149,7 @@ impl Worker {
             self.unseat(id, self.walked, Seq::ZERO);
         }
         self.walked = self.core.tail.head();
+        self.listen_again();
     }
 
     /// What no one else can see of it.
@@ -159,6 +170,7 @@ impl Worker {
         let plain = events.iter().take_while(|event| !changes_access(event));
         let run = &events[..plain.count().max(1).min(events.len())];
         if let [event] = run {
+            self.listeners.heed(event);
             for id in self.concerned(event) {
                 self.decide(id, event, as_of);
             }

@@ -1,56 +1,71 @@
-//! What is worth telling and not worth keeping: who is there.
+//! What is worth telling and not worth keeping: who is there, who types, who has read how far, and what apps say to one
+//! another in passing.
 //!
 //! A signal is told at most once, has no place in the log and is never stored; only when someone was last seen is. States
-//! are pure (`presence`, `seen`); [`Signals`] is what holds them together, with the clock.
+//! are pure (`presence`, `typing`, `rooms`, `seen`); [`Signals`] holds them together, with the clock. It knows who is to be
+//! told no closer than by room: [`Ear`]s take signals to the workers in the order in which they were told.
 
+mod ears;
 mod presence;
+mod rooms;
+mod run;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod told;
+mod typing;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+pub use ears::{Ear, Heard};
 pub use presence::{Change, Status};
+pub use told::{Kind, Said, Told};
 
-use crate::log::{Command, Writer};
-use crate::model::{Timestamp, User, UserId};
+use crate::log::Tail;
+use crate::model::{
+    Data, Event, ReadAdvanced, Role, Room, RoomId, Seq, Timestamp, User, UserId, What,
+};
+use crate::store::Store;
+use ears::{Ears, Waiting};
 use presence::People;
+use rooms::Rooms;
 use seen::LastSeen;
+use typing::{Stopped, Typing};
 
-/// Who is there. Cheap to clone.
-#[derive(Clone, Default)]
+/// Signals. Cheap to clone.
+#[derive(Clone)]
 pub struct Signals(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
+    store: Arc<dyn Store>,
+    tail: Arc<Tail>,
     state: Mutex<State>,
-    /// There is something to write, or an earlier time to wake at.
+    /// There is an earlier time to wake at, or something to write.
     stirred: Notify,
+    /// There is something to write.
+    unwritten: Notify,
+    /// A room is to be taken up.
+    wanted: Notify,
 }
 
 #[derive(Default)]
 struct State {
     people: People,
+    typing: Typing,
+    rooms: Rooms,
+    ears: Ears,
     last_seen: LastSeen,
+    /// Rooms that are to be read from the store.
+    wanted: HashSet<RoomId>,
+    /// The log's events up to here were taken.
+    walked: Seq,
     /// The server stops: who leaves now does not leave.
     closed: bool,
-}
-
-/// What became of a write.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wrote {
-    /// There was nothing to write.
-    Nothing,
-    /// Something is in the store; there may be more.
-    Some,
-    /// It is still to be written.
-    Refused,
 }
 
 /// How someone stands, as far as is known without the store.
@@ -87,18 +102,29 @@ impl Drop for Present {
 }
 
 impl Signals {
-    /// So that many who come and go together are written together.
-    const WRITE_EVERY: Duration = Duration::from_secs(1);
-    /// How long a last write may take when the server stops: the writer's own time for a batch, several times over.
-    const LAST_WRITE: Duration = Duration::from_secs(5);
+    /// Nobody is there yet. [`Signals::run`] keeps them going.
+    pub fn new(store: Arc<dyn Store>, tail: Arc<Tail>) -> Self {
+        let state = State {
+            walked: tail.head(),
+            ..State::default()
+        };
+        Self(Arc::new(Inner {
+            store,
+            tail,
+            state: Mutex::new(state),
+            stirred: Notify::new(),
+            unwritten: Notify::new(),
+            wanted: Notify::new(),
+        }))
+    }
 
     /// A user has one more socket, once it is known who it is. To be kept for as long as the socket lives.
     pub fn arrive(&self, user: &Arc<User>) -> Present {
         let mut state = self.state();
         if let Some(change) = state.people.arrive(user) {
             // Should the server be cut off itself, this much is known.
-            let now = Timestamp::now();
-            state.last_seen.note(change.user.id.clone(), now);
+            state.last_seen.note(user.id.clone(), Timestamp::now());
+            state.tell_presence(change);
             self.0.stirred.notify_one();
         }
         Present {
@@ -115,7 +141,7 @@ impl Signals {
         }
         let left = (state.people).leave(user, cleanly, Instant::now(), Timestamp::now());
         if let Some(change) = left {
-            state.changed(change);
+            state.tell_presence(change);
         }
         self.0.stirred.notify_one();
     }
@@ -124,7 +150,7 @@ impl Signals {
     pub fn set_away(&self, user: &UserId, away: bool) {
         let mut state = self.state();
         if let Some(change) = state.people.set_away(user, away) {
-            state.changed(change);
+            state.tell_presence(change);
         }
     }
 
@@ -137,61 +163,77 @@ impl Signals {
         }
     }
 
-    /// Keeps the time: ends each grace when it is over, and writes when users were last seen. Once `stop` is cancelled,
-    /// those who are there are written as seen by then; sockets should have ended before.
-    pub async fn keep<C: Command>(self, writer: Writer<C>, stop: CancellationToken) {
-        while stop.run_until_cancelled(self.next()).await.is_some() {
-            self.lapse();
-            if self.write(&writer).await != Wrote::Nothing {
-                let pause = tokio::time::sleep(Self::WRITE_EVERY);
-                stop.run_until_cancelled(pause).await;
-            }
-        }
-        self.close();
-        let last = async { while self.write(&writer).await == Wrote::Some {} };
-        if tokio::time::timeout(Self::LAST_WRITE, last).await.is_err() {
-            tracing::warn!("when users were last seen could not all be written");
-        }
+    /// A room that someone listens to, and a user's role in it; `None` also where it is not known here.
+    pub fn standing(&self, room: RoomId, user: &UserId) -> Option<(Arc<Room>, Role)> {
+        let state = self.state();
+        let role = state.rooms.role(room, user)?;
+        Some((state.rooms.get(room)?.clone(), role))
     }
 
-    /// Waits for something to do.
-    async fn next(&self) {
-        let next = self.state().people.next_lapse();
-        match next {
-            Some(at) => {
-                let _ = tokio::time::timeout_at(at, self.0.stirred.notified()).await;
-            }
-            None => self.0.stirred.notified().await,
-        }
-    }
-
-    fn lapse(&self) {
+    /// A member types; when that lapses unless it is said again.
+    pub fn start_typing(&self, room: RoomId, user: &Arc<User>) -> Timestamp {
         let mut state = self.state();
-        for change in state.people.lapse(Instant::now()) {
-            state.changed(change);
-        }
-    }
-
-    /// Writes some of what there is.
-    async fn write<C: Command>(&self, writer: &Writer<C>) -> Wrote {
-        let seen = self.state().last_seen.take();
-        if seen.is_empty() {
-            return Wrote::Nothing;
-        }
-        let kept = writer.see(seen).await.is_ok();
-        self.state().last_seen.written(kept);
-        // What is left is for the next time round.
+        state.typing.start(room, user, Instant::now());
+        let (user, typing) = (user.clone(), true);
+        state.tell(room, Said::Typing { user, typing });
         self.0.stirred.notify_one();
-        if kept { Wrote::Some } else { Wrote::Refused }
+        let lasts_ms = i64::try_from(Typing::LASTS.as_millis()).unwrap_or(i64::MAX);
+        Timestamp(Timestamp::now().0.saturating_add(lasts_ms))
     }
 
-    /// Nobody leaves any more: what ends from now on ends because the server does.
-    fn close(&self) {
+    /// A member types no longer. Saying it twice is no news.
+    pub fn stop_typing(&self, room: RoomId, user: &UserId) {
         let mut state = self.state();
-        state.closed = true;
-        let seen: Vec<_> = state.people.last_seen(Timestamp::now()).collect();
-        for (user, at) in seen {
-            state.last_seen.note(user, at);
+        let stopped = state.typing.stop(room, user);
+        state.tell_stopped(stopped);
+    }
+
+    /// A member says something of an app's own.
+    pub fn say(&self, room: RoomId, user: &Arc<User>, kind: Kind, data: Option<Data>) {
+        let user = user.clone();
+        self.state().tell(room, Said::App { user, kind, data });
+    }
+
+    /// A member has read on: its room is told, and its other devices.
+    fn read_on(&self, read: &ReadAdvanced) {
+        let ReadAdvanced { room, member } = read;
+        let state = self.state();
+        let told = Told::new(room.clone(), Said::Read(member.clone()));
+        state.ears.tell(room.id, &Heard::Then(told.clone()));
+        state
+            .ears
+            .tell_all(&Heard::Own(member.user.id.clone(), told));
+    }
+
+    /// An ear for a worker, which is rung for when there is something to hear.
+    pub fn ear(&self, bell: Arc<Notify>) -> Ear {
+        let waiting = Arc::new(Waiting::new(bell));
+        let number = self.state().ears.open(waiting.clone());
+        Ear::new(self.clone(), number, waiting)
+    }
+
+    fn listen(&self, ear: usize, room: RoomId) {
+        let mut state = self.state();
+        state.ears.listen(ear, room);
+        if !state.tell_first(ear, room) {
+            state.wanted.insert(room);
+            self.0.wanted.notify_one();
+        }
+    }
+
+    fn leave_room(&self, ear: usize, room: RoomId) {
+        let mut state = self.state();
+        if state.ears.leave(ear, room) {
+            state.rooms.drop(room);
+            state.wanted.remove(&room);
+        }
+    }
+
+    fn close_ear(&self, ear: usize) {
+        let mut state = self.state();
+        for room in state.ears.close(ear) {
+            state.rooms.drop(room);
+            state.wanted.remove(&room);
         }
     }
 
@@ -201,9 +243,69 @@ impl Signals {
 }
 
 impl State {
-    fn changed(&mut self, change: Change) {
+    fn tell(&mut self, room: RoomId, said: Said) {
+        if let Some(about) = self.rooms.get(room) {
+            let told = Told::new(about.clone(), said);
+            self.ears.tell(room, &Heard::Then(told));
+        }
+    }
+
+    /// Tells one ear who is in a room; false where that is not known yet.
+    fn tell_first(&mut self, ear: usize, room: RoomId) -> bool {
+        let (about, said) = (self.rooms.get(room), self.rooms.who_is_there(room));
+        let Some((about, said)) = about.zip(said) else {
+            return false;
+        };
+        let first = Heard::First(Told::new(about.clone(), said));
+        self.ears.tell_one(ear, first);
+        true
+    }
+
+    /// Tells all ears who is in a room that was taken up.
+    fn tell_who_is_there(&mut self, room: RoomId) {
+        let (about, said) = (self.rooms.get(room), self.rooms.who_is_there(room));
+        if let Some((about, said)) = about.zip(said) {
+            let first = Heard::First(Told::new(about.clone(), said));
+            self.ears.tell(room, &first);
+        }
+    }
+
+    fn tell_presence(&mut self, change: Change) {
+        if change.status == Status::Offline {
+            let stopped = self.typing.stop_all(&change.user.id);
+            self.tell_stopped(stopped);
+        }
         if let Some(at) = change.last_seen_at {
             self.last_seen.note(change.user.id.clone(), at);
         }
+        for room in self.rooms.changed(&change) {
+            self.tell(room, Said::Presence(change.clone()));
+        }
+    }
+
+    fn tell_stopped(&mut self, stopped: impl IntoIterator<Item = Stopped>) {
+        for (room, user) in stopped {
+            let typing = false;
+            self.tell(room, Said::Typing { user, typing });
+        }
+    }
+
+    /// Takes the log's next event: who sends or leaves types no more, and rooms have other members.
+    fn follow(&mut self, event: &Event) {
+        let room = event.room_id();
+        let people = &self.people;
+        if let Some(came) = self.rooms.follow(event, |user| people.get(user)) {
+            self.tell(room, Said::Presence(came));
+        }
+        let stopped = match &event.what {
+            What::MessageSent(message) => self.typing.stop(room, &message.author.id),
+            What::MemberLeft(member) => self.typing.stop(room, &member.user.id),
+            What::RoomDeleted { .. } => {
+                self.typing.forget(room);
+                None
+            }
+            _ => None,
+        };
+        self.tell_stopped(stopped);
     }
 }

@@ -25,6 +25,11 @@ impl LastSeen {
         newest.copied()
     }
 
+    /// Whether there is something to write.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
     /// Some of what is to be written; [`Self::written`] says how that went. Empty when there is nothing.
     pub(super) fn take(&mut self) -> Vec<(UserId, Timestamp)> {
         let users: Vec<_> = self

@@ -233,6 +233,9 @@ pub struct ReplayPage {
     pub access: Access,
 }
 
+/// The log's ends, a room, and its active members.
+pub type Attendance = (Bounds, Arc<Room>, Vec<(UserId, Role)>);
+
 /// Where things are kept.
 ///
 /// Writing (`lead`, `begin`, `commit`, `rollback`) is the writer's alone: one at a time, never cancelled half-way.
@@ -268,6 +271,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A viewer's rooms now, as of the log's head in the same transaction.
     async fn access(&self, viewer: &UserId, scope: &Scope) -> Result<(Bounds, Access), StoreError>;
+
+    /// A room that exists and its active members' ids and roles, whoever asks, as of the log's head in the same transaction.
+    async fn attendance(&self, room: RoomId) -> Result<Option<Attendance>, StoreError>;
 
     /// A viewer's events after a place, in order: those of rooms readable now, and where rooms were lost on the way.
     /// Rooms of `Scope::Rooms` that are not readable and were not lost after `after` come first, as revoked at `after`,

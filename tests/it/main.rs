@@ -13,6 +13,7 @@ mod polling;
 mod presence;
 mod process;
 mod refusals;
+mod signals;
 #[cfg(target_os = "linux")]
 mod slow_readers;
 mod stopping;

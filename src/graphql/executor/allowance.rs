@@ -3,11 +3,14 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_graphql::Positioned;
+use async_graphql::parser::types::Selection;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
+use crate::document::Prepared;
 use crate::error::Error;
 use crate::model::UserId;
 
@@ -16,6 +19,33 @@ const TAKES_A_SWEEP: usize = 1_024;
 
 type Limiter<C> =
     RateLimiter<UserId, DefaultKeyedStateStore<UserId>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// What a user may do of each: signals come often, and must not use up what messages need.
+pub struct Allowances {
+    /// What changes something for good.
+    pub mutations: Allowance,
+    /// `setTyping`, `setPresence`, `sendSignal`.
+    pub signals: Allowance,
+}
+
+/// Signals without a limit.
+impl From<Allowance> for Allowances {
+    fn from(mutations: Allowance) -> Self {
+        let signals = Allowance::new(0, 0);
+        Self { mutations, signals }
+    }
+}
+
+/// Root fields that send signals.
+pub(super) fn signals(prepared: &Prepared) -> usize {
+    const SIGNALS: [&str; 3] = ["setTyping", "setPresence", "sendSignal"];
+    let roots = prepared.operation().map(|it| &it.selection_set.node.items);
+    let is_signal = |root: &&Positioned<Selection>| match &root.node {
+        Selection::Field(field) => SIGNALS.contains(&field.node.name.node.as_str()),
+        _ => false,
+    };
+    roots.map_or(0, |roots| roots.iter().filter(is_signal).count())
+}
 
 /// A bucket a user, or none.
 pub struct Allowance<C: Clock = DefaultClock> {

@@ -2,6 +2,7 @@
 //! marked; and what an event brings along is shown at once, without a read.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use async_graphql::parser::types::FieldDefinition;
 use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
@@ -10,12 +11,13 @@ use serde_json::json;
 
 use super::super::event::RoomEventIsEvent;
 use super::super::node::Node;
-use super::super::{Event, Message, sdl};
+use super::super::{Event, Message, Room, Signal, sdl};
 use super::types::{Types, named};
 use super::world::World;
 use crate::document::Shape;
 use crate::hub::Item;
-use crate::model::{Cursor, Resync, RoomId, Seq};
+use crate::model::{self, Cursor, Resync, RoomId, Seq, Timestamp, What};
+use crate::signal::{Change, Kind, Said, Status, Told};
 
 /// What a subscription yields, as a query.
 pub(super) struct Stream(Vec<Item>);
@@ -23,7 +25,18 @@ pub(super) struct Stream(Vec<Item>);
 #[Object]
 impl Stream {
     async fn events(&self) -> Vec<Event> {
-        self.0.iter().cloned().map(Event::from_item).collect()
+        let items = self.0.iter().cloned();
+        items.filter_map(Event::from_item).collect()
+    }
+
+    async fn signals(&self) -> Vec<Signal> {
+        let items = self.0.iter().cloned();
+        items.filter_map(Signal::from_item).collect()
+    }
+
+    async fn room_read(&self) -> Vec<Room> {
+        let items = self.0.iter().cloned();
+        items.filter_map(Room::read_on).collect()
     }
 
     async fn message_sent(&self) -> Vec<Message> {
@@ -84,7 +97,9 @@ async fn everything() -> (World, Shown) {
     }
     let cursor: Cursor = world.head().await;
     let events = world.deps.store.events(Seq::ZERO, 100).await.unwrap();
+    let signals = every_signal(&events);
     let mut items: Vec<_> = events.into_iter().map(Item::Event).collect();
+    items.extend(signals);
     let (reason, room) = (Resync::CursorAhead, RoomId::LOBBY);
     items.extend([
         Item::CaughtUp(cursor),
@@ -94,6 +109,40 @@ async fn everything() -> (World, Shown) {
     world.hush().await;
     let shown = show(&world, items);
     (world, shown)
+}
+
+/// Every kind of signal, about someone and something of these events.
+fn every_signal(events: &[Arc<model::Event>]) -> Vec<Item> {
+    let member = events.iter().find_map(|event| match &event.what {
+        What::MemberUpdated(member) => Some(member.clone()),
+        _ => None,
+    });
+    let (room, member) = (&events.last().unwrap().room, member.unwrap());
+    let user = member.user.clone();
+    let all = [
+        Said::WhoIsThere {
+            online: vec![user.clone()],
+            away: vec![user.clone()],
+            present: 2,
+        },
+        Said::Presence(Change {
+            user: user.clone(),
+            status: Status::Offline,
+            last_seen_at: Some(Timestamp(1)),
+        }),
+        Said::Typing {
+            user: user.clone(),
+            typing: true,
+        },
+        Said::Read(member),
+        Said::App {
+            user,
+            kind: Kind::parse("pointer").unwrap(),
+            data: None,
+        },
+    ];
+    let told = all.map(|said| Item::Signal(Told::new(room.clone(), said)));
+    told.into()
 }
 
 /// For each object reachable under a subscription, the shortest selection that leads there, with `@` in its place.

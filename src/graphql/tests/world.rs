@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{Deps, Schema, equip, schema};
 use crate::auth::{Authenticator, KeySource, Rules, Secret, Viewer};
-use crate::bus::LocalBus;
+use crate::bus::{Bus, LocalBus};
 use crate::chat::{Chat, Command};
 use crate::log::{Tail, TailLimits, Writer};
 use crate::model::{Cursor, Timestamp, User, UserId};
@@ -63,7 +63,11 @@ impl World {
         let chat = Chat::new(writer.clone(), *store.fingerprint_key());
         let secret = Secret::parse(&"a secret ".repeat(4)).unwrap();
         let authenticator = Authenticator::new(KeySource::Secret(secret), Rules::default());
-        let signals = Signals::default();
+        let signals = Signals::new(store.clone(), tail.clone());
+        let run = signals
+            .clone()
+            .run(writer.clone(), bus.listen_reads(), stop.clone());
+        tokio::spawn(run);
         let deps = Deps {
             store,
             chat,

@@ -1,5 +1,7 @@
 //! How a catch-up puts payloads into its socket's queue, and how it waits: for room there, and for the store.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 
 use super::super::Item;
@@ -34,9 +36,15 @@ impl CatchUp {
                 return Ok(());
             };
             let frame = self.sub.frame(payload);
-            point!("offer", item.cursor().seq);
-            let (bytes, reached) = (frame.len(), item.cursor().seq);
-            let reach = || self.sub.set_place(Place::At(reached));
+            let bytes = frame.len();
+            let reached = item.cursor().map_or(self.place, |cursor| cursor.seq);
+            point!("offer", reached);
+            let reach = || {
+                if let Item::Revoked { .. } = item {
+                    self.line.revoked_to.fetch_max(reached.0, Ordering::Relaxed);
+                }
+                self.sub.set_place(Place::At(reached));
+            };
             match self.line.outbox.offer(frame, &self.sub.ended, reach) {
                 Queued::Full => {}
                 Queued::Cancelled => return Err(Stop::Ended),

@@ -72,6 +72,7 @@ fn kind(item: &Item) -> &'static str {
         Item::CaughtUp(_) => "CaughtUp",
         Item::Resync { .. } => "ResyncRequired",
         Item::Revoked { .. } => "AccessRevoked",
+        Item::Signal(_) => "Signal",
     }
 }
 

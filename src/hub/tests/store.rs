@@ -8,12 +8,12 @@ use async_trait::async_trait;
 
 use crate::interleave::point;
 use crate::model::{
-    Access, Emoji, Epoch, Epochs, Event, Member, MemberId, Message, MessageId, Room, RoomId, Scope,
-    Seq, Timestamp, User, UserId, Visibility, What,
+    Access, Emoji, Epoch, Epochs, Event, Member, MemberId, Message, MessageId, Role, Room, RoomId,
+    Scope, Seq, Timestamp, User, UserId, Visibility, What,
 };
 use crate::store::{
-    Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, Replayed, RoomKey,
-    RoomList, RoomView, Store, StoreError,
+    Attendance, Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, Replayed,
+    RoomKey, RoomList, RoomView, Store, StoreError,
 };
 
 pub(super) struct MemoryStore {
@@ -255,6 +255,31 @@ impl Store for MemoryStore {
         .await
     }
 
+    async fn attendance(&self, room: RoomId) -> Result<Option<Attendance>, StoreError> {
+        self.fail_perhaps()?;
+        let log = self.log.lock().unwrap().clone();
+        let mut found = None;
+        for event in log.iter().filter(|event| event.room_id() == room) {
+            let (about, members) =
+                found.get_or_insert_with(|| (event.room.clone(), HashMap::new()));
+            *about = event.room.clone();
+            match &event.what {
+                What::RoomCreated { members: all } => {
+                    members.extend(all.iter().map(|user| (user.clone(), Role::Member)));
+                }
+                What::MemberJoined(member) => {
+                    members.insert(member.user.id.clone(), member.role);
+                }
+                What::MemberLeft(member) => {
+                    members.remove(&member.user.id);
+                }
+                What::RoomDeleted { .. } => return Ok(None),
+                _ => {}
+            }
+        }
+        let bounds = self.ends_of(&log);
+        Ok(found.map(|(room, members)| (bounds, room, members.into_iter().collect())))
+    }
     async fn last_seen(
         &self,
         _: &UserId,

@@ -61,7 +61,7 @@ impl World {
         let hub = Hub::start(Setup {
             store: store.clone(),
             tail: tail.clone(),
-            signals: Signals::default(),
+            signals: Signals::new(store.clone(), tail.clone()),
             execute: Arc::new(move |prepared, data| executor.stream(prepared, data)),
             shape: shape.clone(),
             revocations: Arc::default(),

@@ -32,12 +32,22 @@ impl Worker {
                 }
             }
         }
+        if mail.sweep {
+            self.listeners.sweep(line);
+        }
+        for hand_over in mail.listeners {
+            self.seat_listener(line, hand_over);
+        }
+        for sub in mail.own {
+            self.seat_own(line, sub);
+        }
         let mut news = false;
         for hand_over in mail.hand_overs {
             news |= self.seat(line, hand_over);
         }
         if mail.ping || news {
             self.ping(line);
+            self.listeners.ask_again(line);
         }
     }
 
@@ -119,6 +129,8 @@ impl Worker {
         line.ping(|place| match place {
             Place::Asked(cursor) => cursor,
             Place::At(place) => epochs.cursor(place),
+            // Not asked for.
+            Place::Nowhere => epochs.cursor(self.walked),
             Place::Live(from) => epochs.cursor(from.max(self.walked)),
         });
     }

@@ -1,18 +1,14 @@
 //! Presence: what one user's sockets come to, against a naive model; and the guard with the clock.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use super::super::Known;
 use super::super::presence::{Change, People, Status};
-use super::super::{Known, Signals};
-use crate::model::{Timestamp, User, UserId};
-
-fn user(name: &str) -> Arc<User> {
-    Arc::new(User::unseen(UserId::stored(name)))
-}
+use super::{signals, user};
+use crate::model::Timestamp;
 
 fn told(change: Option<Change>) -> Option<(Status, Option<Timestamp>)> {
     change.map(|change| (change.status, change.last_seen_at))
@@ -196,7 +192,7 @@ proptest! {
 
 #[tokio::test]
 async fn a_guard_that_is_dropped_was_cut_off_unless_it_said_so() {
-    let (signals, ada) = (Signals::default(), user("ada"));
+    let ((signals, _folder), ada) = (signals().await, user("ada"));
     assert_eq!(signals.known(&ada.id), Known::Gone);
     let (phone, desk) = (signals.arrive(&ada), signals.arrive(&ada));
     drop(phone);

@@ -16,8 +16,8 @@ use crate::model::{
 };
 
 use super::{
-    Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, RoomKey, RoomList,
-    RoomView, Store, StoreError,
+    Attendance, Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, RoomKey,
+    RoomList, RoomView, Store, StoreError,
 };
 
 mod batch;
@@ -211,6 +211,12 @@ impl Store for SqliteStore {
         self.read_access(viewer, scope)
             .await
             .map_err(failed("reading a viewer's rooms"))
+    }
+
+    async fn attendance(&self, room: RoomId) -> Result<Option<Attendance>, StoreError> {
+        self.read_attendance(room)
+            .await
+            .map_err(failed("reading who is in a room"))
     }
 
     async fn replay(

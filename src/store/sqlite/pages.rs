@@ -7,12 +7,12 @@ use sqlx::sqlite::SqliteRow;
 use super::SqliteStore;
 use super::batch::array;
 use super::reader::Statement;
-use super::rows::{Columns, Result, number, unreadable};
+use super::rows::{Columns, Result, number, role, unreadable};
 use super::sql;
 use crate::model::{
     Member, MemberId, Message, MessageId, Room, RoomId, Seq, Timestamp, User, UserId,
 };
-use crate::store::{MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView};
+use crate::store::{Attendance, Bounds, MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView};
 
 /// Greater than any id's 16 bytes.
 const ID_MAX: [u8; 17] = [u8::MAX; 17];
@@ -59,6 +59,21 @@ impl SqliteStore {
             .bind(viewer.as_str().to_owned())
             .bind(viewer.as_str().to_owned());
         self.read(statement, |mut row| row.user()).await
+    }
+
+    pub(super) async fn read_attendance(&self, room: RoomId) -> Result<Option<Attendance>> {
+        let statement = sqlx::query(sql::ATTENDANCE).bind(array([room.uuid()])?);
+        let row = |mut row: Columns<'_>| {
+            let bounds = Bounds {
+                floor: row.seq()?,
+                head: row.seq()?,
+            };
+            let (room, members): (_, Vec<(String, i64)>) = (row.room()?, row.json()?);
+            let member = |(id, code): (String, i64)| Ok((UserId::stored(&id), role(code)?));
+            let members = members.into_iter().map(member).collect::<Result<_>>()?;
+            Ok((bounds, room, members))
+        };
+        Ok(self.read(statement, row).await?.pop())
     }
 
     pub(super) async fn read_last_seen(

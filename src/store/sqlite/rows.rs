@@ -281,7 +281,7 @@ pub(super) const fn visibility_code(visibility: Visibility) -> u8 {
     }
 }
 
-fn role(code: i64) -> Result<Role> {
+pub(super) fn role(code: i64) -> Result<Role> {
     match code {
         1 => Ok(Role::Owner),
         2 => Ok(Role::Member),

@@ -361,6 +361,17 @@ pub(super) const USERS: &str = concat!(
     "OR EXISTS (SELECT 1 FROM members AS mine WHERE mine.room = theirs.room AND mine.user = ? AND mine.standing = 1))))",
 );
 
+/// Binds: a room's id in an array.
+pub(super) const ATTENDANCE: &str = concat!(
+    "SELECT ",
+    bounds!(),
+    ", ",
+    room!(),
+    ", (SELECT json_group_array(json_array(member.user, member.role)) FROM members AS member WHERE member.room = room.id AND member.standing = 1) ",
+    "FROM rooms AS room WHERE room.deleted = 0 AND room.id IN ",
+    uuids!(),
+);
+
 /// Binds: user ids; the viewer twice.
 pub(super) const LAST_SEEN: &str = "\
 SELECT user.id, user.last_seen_at FROM users AS user

@@ -100,9 +100,12 @@ impl<A: Api, P: Speech> Socket<A, P> {
         let end = self.run(wire).await;
         tracing::debug!(?end, "socket ended");
         self.protocol.close();
-        if let (End::Closed, Some(known)) = (end, &self.known)
-            && wire.is_leaving()
-        {
+        let is_leaving = match end {
+            End::Closed => wire.is_leaving(),
+            End::Close { close, .. } => close == Close::TERMINATED,
+            End::Lost => false,
+        };
+        if let Some(known) = self.known.as_ref().filter(|_| is_leaving) {
             known.connection.leave_cleanly();
         }
         // The subscriptions first: nothing more is queued for a socket that is closing.

@@ -32,6 +32,7 @@ impl Default for Plan {
         plan.env("TIDINGS_BIND", "127.0.0.1:0")
             .env("TIDINGS_JWT_SECRET", SECRET)
             .env("TIDINGS_MUTATIONS_PER_SECOND", "0")
+            .env("TIDINGS_SIGNALS_PER_SECOND", "0")
             .env("TIDINGS_CONNECTIONS_PER_USER", "0")
             .env("TIDINGS_CONNECTIONS_PER_IP", "0")
             .env("TIDINGS_DRAIN_SECS", "1")

@@ -308,5 +308,6 @@ pub(super) fn type_of(item: &Item, messages_only: bool) -> &'static str {
         Item::CaughtUp(_) => "CaughtUp",
         Item::Resync { .. } => "ResyncRequired",
         Item::Revoked { .. } => "AccessRevoked",
+        Item::Signal(_) => unreachable!("nobody listens here"),
     }
 }

@@ -71,7 +71,7 @@ impl Plain {
         let response = responses.next().await.unwrap();
         assert!(response.errors.is_empty(), "{:?}", response.errors);
         let data = serde_json::to_string(&response.data).unwrap();
-        let cursor = item.cursor();
+        let cursor = item.cursor().unwrap();
         let bytes = format!(r#"{{"data":{data},"extensions":{{"cursor":"{cursor}"}}}}}}"#);
         (bytes.into_bytes(), serde_json::from_str(&data).unwrap())
     }

@@ -15,7 +15,7 @@ use super::socket::{Lengths, Socket, Wire};
 use super::stage::Stage;
 use crate::hub::line::{Line, Place, Sub};
 use crate::hub::tests::world::viewer;
-use crate::hub::{Connection, Intent, Notice, Outbox, Plan};
+use crate::hub::{Connection, Intent, Notice, Outbox, Plan, Wish};
 use crate::interleave::explored::digest;
 use crate::model::{Cursor, Seq};
 use crate::store::Store;
@@ -180,11 +180,11 @@ impl Client {
         stage.streams.borrow_mut().push(stream);
         let plan = Plan {
             operation: stage.operations[usize::from(about.messages_only())].clone(),
-            intent: Intent {
+            wish: Wish::Log(Intent {
                 scope: about.scope(),
                 messages_only: about.messages_only(),
                 after,
-            },
+            }),
             head,
         };
         socket
@@ -356,6 +356,7 @@ fn state(sub: &Sub) -> impl Hash {
         Place::Asked(cursor) => (0, cursor.seq),
         Place::At(place) => (1, place),
         Place::Live(place) => (2, place),
+        Place::Nowhere => (3, Seq::ZERO),
     };
     (flags, place)
 }

@@ -36,9 +36,9 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
 
 pub(super) fn setup(store: Arc<dyn Store>, tail: Arc<Tail>) -> Setup {
     Setup {
+        signals: Signals::new(store.clone(), tail.clone()),
         store,
         tail,
-        signals: Signals::default(),
         execute: Arc::new(|_, data| render(&data)),
         shape: SHAPE.clone(),
         revocations: Arc::default(),
@@ -68,10 +68,10 @@ fn render(data: &Data) -> BoxStream<'static, Response> {
         let waits = match &item {
             Item::Event(event) => is_slow(event),
             Item::Revoked { room, .. } => number(*room) == SLOW,
-            Item::CaughtUp(_) | Item::Resync { .. } => false,
+            Item::CaughtUp(_) | Item::Resync { .. } | Item::Signal(_) => false,
         };
         if waits {
-            point!("render", item.cursor().seq);
+            point!("render", item.cursor().map(|cursor| cursor.seq));
             tokio::task::yield_now().await;
         }
         Response::new(Value::String(text(&item)))
@@ -85,6 +85,7 @@ fn text(item: &Item) -> String {
         Item::Revoked { room, .. } => format!("R{}", number(*room)),
         Item::CaughtUp(_) => "C-".to_owned(),
         Item::Resync { .. } => "Y-".to_owned(),
+        Item::Signal(_) => "S-".to_owned(),
     }
 }
 

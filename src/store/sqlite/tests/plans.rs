@@ -21,6 +21,7 @@ const HOT: &[&str] = &[
     sql::MEMBERS,
     sql::USERS,
     sql::LAST_SEEN,
+    sql::ATTENDANCE,
     sql::PROFILE,
     sql::ROOMS_PUBLIC[0],
     sql::ROOMS_PUBLIC[1],

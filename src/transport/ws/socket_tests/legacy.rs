@@ -1,5 +1,6 @@
 //! The legacy subprotocol over sockets: what its clients need of the server beside the messages themselves.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -269,6 +270,7 @@ async fn who_says_that_it_goes_is_let_go() {
     ready(&mut client).await;
     client.say(json!({ "type": "connection_terminate" })).await;
     assert_eq!(client.close_code().await, 1000);
+    assert!(world.stage.line().left.load(Ordering::Relaxed));
     world.drain.begin();
     assert_eq!(world.drain.finished().await, 0);
 }

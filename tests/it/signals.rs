@@ -1,0 +1,500 @@
+//! Signals through the real server: who is there, who types, what apps say to one another.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{Heard, Plan, Socket, TestServer, Wire, message};
+
+const CREATE: &str = "mutation ($members: [ID!]) {
+    createRoom(input: { name: \"a room\", memberIds: $members }) { room { id } } }";
+const SEND: &str = "mutation ($room: ID!, $body: String!) {
+    sendMessage(input: { roomId: $room, body: $body }) { message { id } } }";
+const TYPE: &str = "mutation ($room: ID!, $typing: Boolean!) {
+    setTyping(input: { roomId: $room, typing: $typing }) { expiresAt } }";
+const SAY: &str = "mutation ($room: ID!, $kind: String!, $data: JSON) {
+    sendSignal(input: { roomId: $room, kind: $kind, data: $data }) { room { id } } }";
+const REMOVE: &str = "mutation ($room: ID!, $user: ID!) {
+    removeMember(input: { roomId: $room, userId: $user }) { room { id } } }";
+const ADD: &str = "mutation ($room: ID!, $user: ID!) {
+    addMember(input: { roomId: $room, userId: $user }) { room { id } } }";
+const SIGNALS: &str =
+    "subscription ($rooms: [ID!]!) { signals(roomIds: $rooms) { __typename room { id }
+    ... on RoomPresence { online { id } away { id } presentCount }
+    ... on PresenceChanged { user { id } status lastSeenAt }
+    ... on TypingChanged { user { id } typing }
+    ... on ReadAdvanced { member { user { id } readUpTo } }
+    ... on AppSignal { user { id } kind data } } }";
+const EVENTS: &str = "subscription { events { __typename ... on AccessRevoked { roomId }
+    ... on MessageSent { message { body } } } }";
+
+async fn room(owner: &mut Socket, members: &[&str]) -> String {
+    let answer = owner.ask(CREATE, json!({ "members": members })).await;
+    let id = answer["data"]["createRoom"]["room"]["id"].as_str();
+    id.expect("it was made").to_owned()
+}
+
+async fn listen(socket: &mut Socket, rooms: &[&str]) {
+    let rooms = json!({ "rooms": rooms });
+    socket.say(&message("signals", SIGNALS, rooms)).await;
+}
+
+/// The next signal.
+async fn signal(socket: &mut Socket) -> Value {
+    loop {
+        let heard = socket.hear().await.expect("the socket is open");
+        if heard["id"] == "signals" {
+            assert_eq!(heard["type"], "next", "{heard}");
+            let payload = &heard["payload"];
+            assert_eq!(payload["errors"], Value::Null, "{heard}");
+            assert_eq!(
+                payload["extensions"],
+                Value::Null,
+                "a signal has no place: {heard}"
+            );
+            return payload["data"]["signals"].clone();
+        }
+    }
+}
+
+/// What there is to a signal beside its room, which is this one.
+async fn signal_in(socket: &mut Socket, room: &str) -> Value {
+    let mut signal = signal(socket).await;
+    let about = signal.as_object_mut().unwrap().remove("room");
+    assert_eq!(about, Some(json!({ "id": room })));
+    signal
+}
+
+fn who_is_there(online: &[&str], away: &[&str]) -> Value {
+    let users = |ids: &[&str]| -> Value { ids.iter().map(|id| json!({ "id": id })).collect() };
+    json!({
+        "__typename": "RoomPresence", "online": users(online), "away": users(away),
+        "presentCount": online.len() + away.len()
+    })
+}
+
+fn stands(user: &str, status: &str) -> Value {
+    let user = json!({ "id": user });
+    json!({ "__typename": "PresenceChanged", "user": user, "status": status, "lastSeenAt": null })
+}
+
+fn types(user: &str, typing: bool) -> Value {
+    json!({ "__typename": "TypingChanged", "user": { "id": user }, "typing": typing })
+}
+
+async fn sign_in(server: &TestServer, user: &str) -> Socket {
+    Socket::signed_in(server, &server.token(user)).await
+}
+
+#[tokio::test]
+async fn signals_begin_with_who_is_there_and_go_on_with_what_changes() {
+    let server = TestServer::start();
+    let mut ada = sign_in(&server, "ada").await;
+    let r = room(&mut ada, &["bob", "cay"]).await;
+    let mut cay = sign_in(&server, "cay").await;
+    let away =
+        "mutation ($away: Boolean!) { setPresence(input: { away: $away }) { viewer { id } } }";
+    cay.ask(away, json!({ "away": true })).await;
+    listen(&mut ada, &[&r]).await;
+    assert_eq!(
+        signal_in(&mut ada, &r).await,
+        who_is_there(&["ada"], &["cay"])
+    );
+
+    let mut bob = sign_in(&server, "bob").await;
+    assert_eq!(signal_in(&mut ada, &r).await, stands("bob", "ONLINE"));
+    // One more device of his is no news.
+    let desk = sign_in(&server, "bob").await;
+    let typing = json!({ "room": r, "typing": true });
+    let answer = bob.ask(TYPE, typing.clone()).await;
+    assert!(
+        answer["data"]["setTyping"]["expiresAt"].is_string(),
+        "{answer}"
+    );
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", true));
+    // Said again it is told again, because clients forget it.
+    bob.ask(TYPE, typing.clone()).await;
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", true));
+    let stop = json!({ "room": r, "typing": false });
+    let answer = bob.ask(TYPE, stop.clone()).await;
+    assert_eq!(answer["data"]["setTyping"]["expiresAt"], Value::Null);
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", false));
+    // What is over already is no news.
+    bob.ask(TYPE, stop).await;
+    bob.ask(TYPE, typing.clone()).await;
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", true));
+    bob.ask(SEND, json!({ "room": r, "body": "it is said" }))
+        .await;
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", false));
+
+    let data = json!({ "x": 1.5, "y": [null, true] });
+    bob.ask(SAY, json!({ "room": r, "kind": "pointer", "data": data }))
+        .await;
+    let said = json!({ "__typename": "AppSignal", "user": { "id": "bob" }, "kind": "pointer", "data": data });
+    assert_eq!(signal_in(&mut ada, &r).await, said);
+
+    bob.ask(away, json!({ "away": true })).await;
+    assert_eq!(signal_in(&mut ada, &r).await, stands("bob", "AWAY"));
+    bob.ask(away, json!({ "away": false })).await;
+    assert_eq!(signal_in(&mut ada, &r).await, stands("bob", "ONLINE"));
+    bob.ask(TYPE, typing).await;
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", true));
+    desk.close(1000).await;
+    bob.close(1000).await;
+    // Who goes types no more.
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", false));
+    let mut gone = signal_in(&mut ada, &r).await;
+    let seen = gone["lastSeenAt"].take();
+    assert!(seen.is_string(), "{gone}");
+    assert_eq!(gone, stands("bob", "OFFLINE"));
+}
+
+#[tokio::test]
+async fn who_is_cut_off_is_offline_after_the_grace_and_who_stops_typing_without_a_word_after_six_seconds()
+ {
+    let server = TestServer::start();
+    let mut ada = sign_in(&server, "ada").await;
+    let r = room(&mut ada, &["bob"]).await;
+    let mut bob = sign_in(&server, "bob").await;
+    listen(&mut ada, &[&r]).await;
+    assert_eq!(
+        signal_in(&mut ada, &r).await,
+        who_is_there(&["ada", "bob"], &[])
+    );
+    let typing = json!({ "room": r, "typing": true });
+    bob.ask(TYPE, typing).await;
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", true));
+    // His client is killed: no close frame, nothing.
+    drop(bob);
+    let cut = Instant::now();
+    let lapsed = [
+        signal_in(&mut ada, &r).await,
+        json!(cut.elapsed().as_millis() >= 5_500),
+    ];
+    assert_eq!(lapsed, [types("bob", false), json!(true)]);
+    let mut gone = Value::Null;
+    // The test's own patience is shorter than the grace.
+    for _ in 0..3 {
+        let heard = tokio::time::timeout(Duration::from_secs(8), signal_in(&mut ada, &r)).await;
+        if let Ok(heard) = heard {
+            gone = heard;
+            break;
+        }
+    }
+    assert!(
+        cut.elapsed() >= Duration::from_millis(14_500),
+        "{:?}",
+        cut.elapsed()
+    );
+    assert_eq!(gone["status"], "OFFLINE", "{gone}");
+    assert!(gone["lastSeenAt"].is_string(), "{gone}");
+}
+
+#[tokio::test]
+async fn who_loses_a_room_hears_no_more_of_it_and_who_comes_back_hears_it_again() {
+    let server = TestServer::start();
+    let mut ada = sign_in(&server, "ada").await;
+    let (r, other) = (
+        room(&mut ada, &["bob"]).await,
+        room(&mut ada, &["bob"]).await,
+    );
+    let strange = room(&mut ada, &[]).await;
+    let mut bob = sign_in(&server, "bob").await;
+    bob.say(&message("events", EVENTS, json!({}))).await;
+    bob.live().await;
+    // A room that is not his is left out, and so is one that there is not.
+    let nowhere = "01890a5d-ac96-774b-bcce-b302099a8057";
+    listen(&mut bob, &[&strange, &r, nowhere, &other]).await;
+    let mut first =
+        [signal(&mut bob).await, signal(&mut bob).await].map(|it| it["room"]["id"].clone());
+    let mut named = [json!(r), json!(other)];
+    first.sort_by_key(Value::to_string);
+    named.sort_by_key(Value::to_string);
+    assert_eq!(first, named);
+
+    for round in 0..10 {
+        // Ada types all the while, and bob is removed.
+        for typing in [true, false, true] {
+            ada.ask(TYPE, json!({ "room": r, "typing": typing })).await;
+        }
+        ada.say(&message(
+            "remove",
+            REMOVE,
+            json!({ "room": r, "user": "bob" }),
+        ))
+        .await;
+        for typing in [true, false, true] {
+            ada.say(&message(
+                "type",
+                TYPE,
+                json!({ "room": r, "typing": typing }),
+            ))
+            .await;
+            while ada.hear().await.unwrap() != json!({ "id": "type", "type": "complete" }) {}
+        }
+        // Something of a room that he still has, behind it all.
+        let mark = json!({ "room": other, "kind": "mark", "data": round });
+        ada.ask(SAY, mark).await;
+        let (mut revoked, mut heard_after) = (false, 0);
+        loop {
+            let heard = bob.hear().await.unwrap();
+            let (event, signal) = (
+                &heard["payload"]["data"]["events"],
+                &heard["payload"]["data"]["signals"],
+            );
+            revoked |= event["__typename"] == "AccessRevoked";
+            if revoked && signal["room"]["id"] == json!(r) {
+                heard_after += 1;
+            }
+            if signal["kind"] == "mark" {
+                assert_eq!(signal["data"], json!(round));
+                break;
+            }
+        }
+        assert_eq!(heard_after, 0, "round {round}");
+        ada.ask(ADD, json!({ "room": r, "user": "bob" })).await;
+        // Whether he is told of himself depends on who was first to know that he is in.
+        let back = signal_in(&mut bob, &r).await;
+        assert_eq!(back["__typename"], "RoomPresence", "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_is_no_place_to_go_on_from() {
+    let server = Plan::default().env("TIDINGS_PING_INTERVAL_SECS", 1).start();
+    let mut ada = sign_in(&server, "ada").await;
+    let r = room(&mut ada, &[]).await;
+    listen(&mut ada, &[&r]).await;
+    assert_eq!(signal_in(&mut ada, &r).await, who_is_there(&["ada"], &[]));
+    ada.say(&message("events", EVENTS, json!({}))).await;
+    for _ in 0..2 {
+        let resume = ada.hear_ping().await["payload"]["resume"].take();
+        let ids: Vec<_> = resume.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(ids, ["events"], "{resume}");
+    }
+}
+
+#[tokio::test]
+async fn only_who_may_send_is_heard() {
+    let server = TestServer::start();
+    let mut ada = sign_in(&server, "ada").await;
+    let mut eve = sign_in(&server, "eve").await;
+    let r = room(&mut ada, &["eve"]).await;
+    let lobby = "00000000-0000-7000-8000-000000000001";
+    let code = |answer: &Value| answer["errors"][0]["extensions"]["code"].clone();
+    let typing = |room: &str| json!({ "room": room, "typing": true });
+    let pointer = |room: &str| json!({ "room": room, "kind": "pointer" });
+    for listened in [false, true] {
+        if listened {
+            listen(&mut ada, &[&r]).await;
+            signal(&mut ada).await;
+        }
+        let reader = "mutation ($room: ID!) {
+            addMember(input: { roomId: $room, userId: \"eve\", role: READER }) { member { role } } }";
+        ada.ask(reader, json!({ "room": r })).await;
+        assert_eq!(code(&eve.ask(TYPE, typing(&r)).await), "FORBIDDEN");
+        assert_eq!(code(&eve.ask(SAY, pointer(&r)).await), "FORBIDDEN");
+        assert_eq!(code(&eve.ask(TYPE, typing(lobby)).await), "FORBIDDEN");
+        ada.ask(REMOVE, json!({ "room": r, "user": "eve" })).await;
+        assert_eq!(code(&eve.ask(TYPE, typing(&r)).await), "NOT_FOUND");
+        assert_eq!(code(&eve.ask(SAY, pointer(&r)).await), "NOT_FOUND");
+    }
+}
+
+#[tokio::test]
+async fn limits_hold_on_both_sides() {
+    let server = Plan::default()
+        .env("TIDINGS_SIGNALS_PER_SECOND", 1)
+        .env("TIDINGS_SIGNALS_BURST", 8)
+        .start();
+    let mut ada = sign_in(&server, "ada").await;
+    let r = room(&mut ada, &[]).await;
+    let code = |answer: &Value| answer["errors"][0]["extensions"]["code"].clone();
+    // Four of kind and data, in both senses.
+    for (kind, data, refused) in [
+        ("k".repeat(64), json!("d".repeat(4094)), Value::Null),
+        ("k".repeat(65), json!(null), json!("BAD_USER_INPUT")),
+        (String::new(), json!(null), json!("BAD_USER_INPUT")),
+        ("a\nb".to_owned(), json!(null), json!("BAD_USER_INPUT")),
+        (
+            "k".to_owned(),
+            json!("d".repeat(4095)),
+            json!("BAD_USER_INPUT"),
+        ),
+    ] {
+        let answer = ada
+            .ask(SAY, json!({ "room": r, "kind": kind, "data": data }))
+            .await;
+        assert_eq!(code(&answer), refused, "{kind} {answer}");
+    }
+    // Three are left of the burst, and as many as seconds have gone by.
+    let mut passed = 0;
+    let refused = loop {
+        ada.say(&message("type", TYPE, json!({ "room": r, "typing": true })))
+            .await;
+        let answer = ada.hear().await.unwrap();
+        if answer["type"] == "error" {
+            break answer;
+        }
+        assert_eq!(answer["payload"]["errors"], Value::Null, "{answer}");
+        assert_eq!(ada.hear().await.unwrap()["type"], "complete");
+        passed += 1;
+    };
+    assert!((3..60).contains(&passed), "{passed}");
+    let extensions = &refused["payload"][0]["extensions"];
+    assert_eq!(extensions["code"], "RATE_LIMITED");
+    assert!(
+        extensions["retryAfterMs"]
+            .as_u64()
+            .is_some_and(|ms| ms <= 1_001),
+        "{extensions}"
+    );
+    // Messages have a purse of their own.
+    let answer = ada.ask(SEND, json!({ "room": r, "body": "still" })).await;
+    assert_eq!(answer["errors"], Value::Null, "{answer}");
+
+    // A hundred rooms, and one more.
+    let mut rooms = vec![r.clone()];
+    rooms.extend((1..100).map(|n| format!("01890a5d-ac96-774b-bcce-{n:012x}")));
+    ada.say(&message("signals", SIGNALS, json!({ "rooms": rooms })))
+        .await;
+    assert_eq!(signal_in(&mut ada, &r).await, who_is_there(&["ada"], &[]));
+    rooms.push("01890a5d-ac96-774b-bcce-ffffffffffff".to_owned());
+    for bad in [json!(rooms), json!(["no uuid"])] {
+        ada.say(&message("101", SIGNALS, json!({ "rooms": bad })))
+            .await;
+        let refused = ada.hear().await.unwrap();
+        assert_eq!(refused["type"], "error", "{refused}");
+        assert_eq!(
+            refused["payload"][0]["extensions"]["code"],
+            "BAD_USER_INPUT"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_reads_on_is_told_to_the_room_and_to_ones_other_devices() {
+    let server = TestServer::start();
+    let mut ada = sign_in(&server, "ada").await;
+    let r = room(&mut ada, &["bob"]).await;
+    let mut bob = sign_in(&server, "bob").await;
+    let mut desk = sign_in(&server, "ada").await;
+    desk.say(&message(
+        "read",
+        "subscription { roomRead { id viewerReadUpTo } }",
+        json!({}),
+    ))
+    .await;
+    // Who asks for something and is answered has been seated: it is one queue.
+    desk.say(&message("events", EVENTS, json!({}))).await;
+    desk.live().await;
+    listen(&mut bob, &[&r]).await;
+    assert_eq!(
+        signal_in(&mut bob, &r).await,
+        who_is_there(&["ada", "bob"], &[])
+    );
+    let send = "mutation ($room: ID!, $body: String!) {
+        sendMessage(input: { roomId: $room, body: $body }) { message { cursor } } }";
+    for body in ["one", "two"] {
+        let answer = bob.ask(send, json!({ "room": r, "body": body })).await;
+        let cursor = answer["data"]["sendMessage"]["message"]["cursor"].clone();
+        let mark = "mutation ($room: ID!, $upTo: Cursor!) {
+            markRead(input: { roomId: $room, upTo: $upTo }) { room { id } } }";
+        ada.ask(mark, json!({ "room": r, "upTo": cursor })).await;
+        let member = json!({ "user": { "id": "ada" }, "readUpTo": cursor });
+        let advanced = loop {
+            let signal = signal_in(&mut bob, &r).await;
+            // That he has read what he sent himself is told as well.
+            if signal["member"]["user"]["id"] != "bob" {
+                break signal;
+            }
+        };
+        assert_eq!(
+            advanced,
+            json!({ "__typename": "ReadAdvanced", "member": member })
+        );
+        let told = loop {
+            let heard = desk.hear().await.unwrap();
+            if heard["id"] == "read" {
+                break heard;
+            }
+        };
+        assert_eq!(
+            told["payload"],
+            json!({ "data": { "roomRead": { "id": r, "viewerReadUpTo": cursor } } })
+        );
+    }
+}
+
+/// A reader that reads nothing for a while, with a window so small that the server notices.
+#[tokio::test]
+async fn a_slow_reader_misses_signals_and_no_message() {
+    const MESSAGES: usize = 80;
+    let server = TestServer::start();
+    let mut bob = sign_in(&server, "bob").await;
+    let r = room(&mut bob, &["ada", "cay"]).await;
+    let mut ada = Wire::open(server.addr(), Some(64 * 1024)).await.unwrap();
+    let token = json!({ "token": server.token("ada") });
+    let init = json!({ "type": "connection_init", "payload": token });
+    ada.say(&init.to_string()).await;
+    assert_eq!(hear(&mut ada).await["type"], "connection_ack");
+    for said in [
+        message("events", EVENTS, json!({})),
+        message("signals", SIGNALS, json!({ "rooms": [r] })),
+    ] {
+        ada.say(&said.to_string()).await;
+    }
+    let (mut is_live, mut knows) = (false, false);
+    while !is_live || !knows {
+        let heard = hear(&mut ada).await;
+        is_live |= heard["type"] == "ping";
+        knows |= heard["payload"]["data"]["signals"]["__typename"] == "RoomPresence";
+    }
+    // From here on she reads nothing.
+    for n in 0..MESSAGES {
+        let body = format!("{n} {}", "x".repeat(16_000));
+        bob.ask(SEND, json!({ "room": r, "body": body })).await;
+        bob.ask(SAY, json!({ "room": r, "kind": "count", "data": n }))
+            .await;
+    }
+    let cay = sign_in(&server, "cay").await;
+    let (mut messages, mut signals, mut is_told) = (0, Vec::new(), false);
+    while messages < MESSAGES {
+        let heard = hear(&mut ada).await;
+        let data = &heard["payload"]["data"];
+        if let Some(body) = data["events"]["message"]["body"].as_str() {
+            assert!(body.starts_with(&format!("{messages} ")), "{}", &body[..9]);
+            messages += 1;
+        }
+        signals.extend(data["signals"]["data"].as_u64());
+        is_told |= tells_of_cay(&data["signals"]);
+    }
+    assert!(signals.is_sorted(), "{signals:?}");
+    assert!(signals.len() < MESSAGES, "none was dropped");
+    // She keeps up again, and is told of cay, which she may have missed.
+    bob.ask(SAY, json!({ "room": r, "kind": "mark" })).await;
+    while !is_told {
+        let heard = hear(&mut ada).await;
+        is_told = tells_of_cay(&heard["payload"]["data"]["signals"]);
+    }
+    cay.close(1000).await;
+}
+
+/// Anew, or by itself where just then so little waited that it was taken.
+fn tells_of_cay(signal: &Value) -> bool {
+    signal["presentCount"] == 3 || signal["user"]["id"] == "cay"
+}
+
+async fn hear(wire: &mut Wire) -> Value {
+    match wire.hear().await {
+        Heard::Text(text) => {
+            let heard: Value = serde_json::from_str(text.as_str()).unwrap();
+            if heard["type"] == "ping" {
+                wire.say(r#"{"type":"pong"}"#).await;
+            }
+            heard
+        }
+        other => panic!("{other:?}"),
+    }
+}
