@@ -11,8 +11,7 @@ use crate::support::TestServer;
 use raw::{Answer, Request};
 
 const SENT: &str = "subscription ($roomId: ID!, $after: Cursor) { messageSent(roomId: $roomId, after: $after) { body } }";
-const SEND: &str =
-    "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id body } } }";
+const SEND: &str = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id body cursor } } }";
 const EVENTS: &str = "text/event-stream";
 
 /// A server, and a room of ada's in it.
@@ -53,9 +52,12 @@ impl Scene {
         answer["data"].clone()
     }
 
+    /// Sends, and waits until `head` has come so far: it may be a moment behind what was acknowledged.
     fn send(&self, body: &str) {
         let input = json!({ "roomId": self.room, "body": body });
-        self.ask(SEND, &json!({ "input": input }));
+        let sent = self.ask(SEND, &json!({ "input": input }));
+        let cursor = sent["sendMessage"]["message"]["cursor"].as_str().unwrap();
+        while *self.head() < *cursor {}
     }
 
     fn head(&self) -> String {

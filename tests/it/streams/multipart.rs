@@ -131,7 +131,7 @@ fn a_quiet_stream_beats() {
 #[test]
 fn an_expired_token_cuts() {
     let scene = Scene::new();
-    let claims = json!({ "sub": "ada", "exp": now_secs() - 28 });
+    let claims = json!({ "sub": "ada", "exp": now_secs() - 24 });
     let token = scene.server.token_of(claims);
     let request = Request::post(SENT, &json!({ "roomId": scene.room }));
     let mut stream = live(&scene, &request.accept(ACCEPT).token(&token));
