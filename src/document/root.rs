@@ -90,7 +90,8 @@ impl<'a> Roots<'a> {
         kind: OperationType,
     ) -> Result<Option<ExecutableDocument>, Rejection> {
         let doubled = self.fields.len() > self.len();
-        let needed = doubled || (kind == OperationType::Subscription && self.nested);
+        // Of a mutation too: what it costs goes by the fields that are run.
+        let needed = doubled || (kind != OperationType::Query && self.nested);
         if !needed || self.opaque {
             return Ok(None);
         }

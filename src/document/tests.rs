@@ -566,6 +566,28 @@ fn a_subscription_selects_exactly_one_root_field() {
 }
 
 #[test]
+fn a_mutations_root_holds_the_fields_that_are_run_and_no_others() {
+    let roots = |text: &str| {
+        let prepared = prepare(text).unwrap();
+        let operation = prepared.operation().unwrap();
+        let keys: Vec<String> = (operation.selection_set.node.items.iter())
+            .map(|item| match &item.node {
+                Selection::Field(field) => field.node.response_key().to_string(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(keys.len(), prepared.root_fields, "{text}");
+        keys
+    };
+    let once = r#"(input: { roomId: "1", body: "" })"#;
+    let text =
+        format!("mutation {{ a: send{once} @skip(if: true) {{ id }} b: send{once} {{ id }} }}");
+    assert_eq!(roots(&text), ["b"]);
+    let text = format!("mutation {{ ...M }} fragment M on Mutation {{ b: send{once} {{ id }} }}");
+    assert_eq!(roots(&text), ["b"]);
+}
+
+#[test]
 fn only_pure_introspection_needs_no_token() {
     let introspection = |text| prepare(text).unwrap().introspection;
     assert!(introspection("{ __typename }"));

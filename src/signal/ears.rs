@@ -31,8 +31,15 @@ pub struct Ear {
 
 /// What waits for a worker.
 pub(super) struct Waiting {
-    heard: Mutex<VecDeque<Heard>>,
+    heard: Mutex<Words>,
     bell: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Words {
+    words: VecDeque<Heard>,
+    /// Of them, those that nobody asked for.
+    unasked: usize,
 }
 
 impl Waiting {
@@ -44,18 +51,24 @@ impl Waiting {
         Self { heard, bell }
     }
 
+    /// What was asked for always finds room: there is no more of it than rooms that were asked about, and were it lost, all
+    /// of them would be asked about again, for ever.
     pub(super) fn put(&self, word: Heard) {
         let mut heard = self.lock();
-        if heard.len() >= Self::HEARD_MAX {
-            heard.clear();
-            heard.push_back(Heard::Lost);
+        if !matches!(word, Heard::First(_)) {
+            if heard.unasked >= Self::HEARD_MAX {
+                heard.words.clear();
+                heard.words.push_back(Heard::Lost);
+                heard.unasked = 0;
+            }
+            heard.unasked += 1;
         }
-        heard.push_back(word);
+        heard.words.push_back(word);
         drop(heard);
         self.bell.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Heard>> {
+    fn lock(&self) -> MutexGuard<'_, Words> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -71,7 +84,7 @@ impl Ear {
 
     /// What was told since the last time.
     pub fn take(&self) -> VecDeque<Heard> {
-        std::mem::take(&mut *self.heard.lock())
+        std::mem::take(&mut *self.heard.lock()).words
     }
 
     /// Someone listens to a room: it is told who is there, and from then on all that changes.

@@ -1,5 +1,6 @@
 //! Signals, without anyone who listens through a socket.
 
+mod ears;
 mod presence;
 mod rooms;
 mod typing;

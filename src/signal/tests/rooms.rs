@@ -12,7 +12,7 @@ use crate::model::{
     User, UserId, Visibility, What,
 };
 
-fn room() -> Arc<Room> {
+pub(super) fn room() -> Arc<Room> {
     Arc::new(Room {
         id: RoomId::generate(),
         name: RoomName::stored("a room"),

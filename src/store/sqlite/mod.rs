@@ -72,6 +72,8 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: writer::Writer,
     readers: reader::Readers,
+    /// Of its own: whose tokens were withdrawn is seen in time whatever the others are asked.
+    guard: reader::Readers,
     sweeper: sweep::Sweeper,
     epochs: Arc<Epochs>,
     fingerprint_key: [u8; 32],
@@ -102,6 +104,7 @@ impl SqliteStore {
         Ok(Self {
             path: opened.path,
             writer: writer::Writer::new(opened.writing, opened.writer),
+            guard: reader::Readers::new(opened.reading.clone(), 1),
             readers: reader::Readers::new(opened.reading, options.readers.max(1)),
             sweeper,
             epochs: opened.epochs.into(),
@@ -333,6 +336,7 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.sweeper.close().await;
         self.readers.close().await;
+        self.guard.close().await;
         if let Err(error) = self.writer.close().await {
             tracing::warn!(%error, "the database was not closed cleanly; its log is read again at the next start");
         }

@@ -37,6 +37,12 @@ impl Readers {
         }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     /// How many texts have been run. One text may hold several statements, but always the same number of them.
     pub(super) fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)

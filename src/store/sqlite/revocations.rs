@@ -28,16 +28,13 @@ impl SqliteStore {
     pub async fn denylist(&self, known: Option<i64>) -> Result<Option<Denylist>, StoreError> {
         let read = async {
             if known.is_some() {
-                let rows = self
-                    .readers
-                    .fetch(sqlx::query(sql::DENYLIST_VERSION))
-                    .await?;
+                let rows = self.guard.fetch(sqlx::query(sql::DENYLIST_VERSION)).await?;
                 let version = rows.first().map(|row| Columns::of(row).int()).transpose()?;
                 if version == known {
                     return Ok(None);
                 }
             }
-            let rows = self.readers.fetch(sqlx::query(sql::DENYLIST)).await?;
+            let rows = self.guard.fetch(sqlx::query(sql::DENYLIST)).await?;
             denylist(&rows).map(Some)
         };
         read.await

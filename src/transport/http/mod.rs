@@ -158,8 +158,10 @@ impl Http {
             let message = "this origin may not open a stream";
             return Err(Refusal::new(StatusCode::FORBIDDEN, message));
         }
-        let viewer = self.viewer(&parts.headers).await?;
-        let viewer = viewer.ok_or_else(|| Refusal::graphql(Error::NoToken.into()))?;
+        // By the status, whatever else the client would accept: a result would be the end for it.
+        let viewer = self.viewer(&parts.headers).await;
+        let viewer = viewer.map_err(Refusal::by_status)?;
+        let viewer = viewer.ok_or_else(|| Refusal::passing(Error::NoToken.into()))?;
         let wanted = Wanted {
             format,
             version: parts.version,

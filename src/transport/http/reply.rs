@@ -65,9 +65,14 @@ impl Refusal {
 
     /// A stream cannot be opened now: told by the status, whatever the media type.
     pub(super) fn passing(rejection: Rejection) -> Self {
+        Self::graphql(rejection).by_status()
+    }
+
+    /// The same, told by the status, whatever the media type.
+    pub(super) fn by_status(self) -> Self {
         Self {
-            status: StatusCode::from_u16(rejection.status).ok(),
-            ..Self::graphql(rejection)
+            status: StatusCode::from_u16(self.rejection.status).ok(),
+            ..self
         }
     }
 

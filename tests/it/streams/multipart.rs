@@ -128,6 +128,19 @@ fn a_quiet_stream_beats() {
     }
 }
 
+/// Apollo's clients accept a result too; to them that would be the end.
+#[test]
+fn who_is_to_fetch_a_fresh_token_is_told_by_the_status() {
+    let scene = Scene::new();
+    let asked = || Request::post(SENT, &json!({ "roomId": scene.room })).accept(ACCEPT);
+    for request in [asked(), asked().token("nonsense")] {
+        let mut answer = request.send(&scene.server);
+        assert_eq!(answer.status(), 401);
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        let _ = answer.until_its_end();
+    }
+}
+
 #[test]
 fn an_expired_token_cuts() {
     let scene = Scene::new();

@@ -11,6 +11,18 @@ fn ada() -> UserId {
 }
 
 #[tokio::test]
+async fn the_denylist_is_read_while_all_readers_are_taken() {
+    let bench = Folder::fresh().await;
+    let store = bench.store();
+    let first = store.denylist(None).await.unwrap().unwrap();
+    let mut taken = Vec::new();
+    for _ in 0..store.readers.count() {
+        taken.push(store.readers.lease().await.unwrap());
+    }
+    assert_eq!(store.denylist(Some(first.version)).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_visit_beside_an_open_store_is_noticed_by_its_version() {
     let bench = Folder::fresh().await;
     let store = bench.store();

@@ -39,7 +39,7 @@ export async function open(t, { ws, token, online }) {
     resumes: false,
     types,
     codes: error => error.errors.map(each => each.extensions.code),
-    subscribe: (document, variables, sink) => anew(begin(document), CombinedGraphQLErrors.is, online, variables, sink),
+    subscribe: (document, variables, sink) => anew(t, begin(document), CombinedGraphQLErrors.is, online, variables, sink),
     ask: async (document, variables) => (await untilAnswered(() => ask(document, variables), CombinedGraphQLErrors.is)).data,
   }
 }

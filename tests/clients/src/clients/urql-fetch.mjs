@@ -42,7 +42,7 @@ export async function open(t, { ws, token, online }) {
     resumes: false,
     types,
     codes: error => error.graphQLErrors.map(each => each.extensions.code),
-    subscribe: (query, variables, sink) => anew(begin(query), isRefusal, online, variables, sink),
+    subscribe: (query, variables, sink) => anew(t, begin(query), isRefusal, online, variables, sink),
     ask: (query, variables) => untilAnswered(() => ask(query, variables), isRefusal),
   }
 }

@@ -1,0 +1,40 @@
+//! What waits for a worker that is busy.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::super::ears::{Ear, Heard, Waiting};
+use super::super::told::{Said, Told};
+use super::rooms::room;
+use super::{signals, user};
+
+fn typing() -> Arc<Told> {
+    let user = user("ada");
+    Told::new(room(), Said::Typing { user, typing: true })
+}
+
+#[tokio::test]
+async fn of_what_nobody_asked_for_too_much_is_lost_and_no_answer_is() {
+    let (signals, _folder) = signals().await;
+    let waiting = Arc::new(Waiting::new(Arc::new(Notify::new())));
+    let ear = Ear::new(signals, 0, waiting.clone());
+    let told = typing();
+    let is_lost = |word: &Heard| matches!(word, Heard::Lost);
+    for _ in 0..Waiting::HEARD_MAX {
+        waiting.put(Heard::Then(told.clone()));
+    }
+    for _ in 0..2 * Waiting::HEARD_MAX {
+        waiting.put(Heard::First(told.clone()));
+    }
+    let heard = ear.take();
+    assert_eq!(heard.len(), 3 * Waiting::HEARD_MAX);
+    assert!(!heard.iter().any(is_lost));
+
+    for _ in 0..=Waiting::HEARD_MAX {
+        waiting.put(Heard::Then(told.clone()));
+    }
+    let heard = ear.take();
+    assert!(matches!(heard.front(), Some(Heard::Lost)));
+    assert_eq!(heard.len(), 2, "the one that was too much is told");
+}
