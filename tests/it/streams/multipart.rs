@@ -148,7 +148,9 @@ fn an_expired_token_cuts() {
     let token = scene.server.token_of(claims);
     let request = Request::post(SENT, &json!({ "roomId": scene.room }));
     let mut stream = live(&scene, &request.accept(ACCEPT).token(&token));
-    assert_eq!(stream.rest(), (vec![], End::Cut));
+    let (parts, end) = stream.rest();
+    assert!(parts.iter().all(|part| part == HEARTBEAT), "{parts:?}");
+    assert_eq!(end, End::Cut);
 }
 
 #[test]
