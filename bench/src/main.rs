@@ -7,6 +7,7 @@ mod deflate;
 mod fanout;
 mod http;
 mod load;
+mod lone;
 mod machine;
 mod markdown;
 mod measure;
@@ -37,6 +38,8 @@ struct Args {
 enum Bench {
     /// Durable sends acknowledged a second, against one commit a send with the same SQLite settings.
     Sends(sends::Options),
+    /// What one durable commit costs that nothing shares, SQLite alone.
+    Lone(lone::Options),
     /// What it costs to bring an event to many subscribers, beside peers and beside the least that it can cost.
     Fanout(fanout::Options),
     /// How that grows with subscribers, rooms and distinct documents.
@@ -66,6 +69,7 @@ enum Bench {
 fn main() -> anyhow::Result<()> {
     match Args::parse().bench {
         Bench::Sends(options) => Runtime::new()?.block_on(sends::run(options)),
+        Bench::Lone(options) => lone::run(&options),
         Bench::Fanout(options) => fanout::run(&options),
         Bench::Scaling(options) => scaling::run(&options),
         Bench::Resume(options) => resume::run(&options),

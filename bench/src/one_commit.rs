@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::task::JoinSet;
 
+use crate::machine::cpu_of;
 use crate::stats::Outcome;
 
 const SCHEMA: &str = "
@@ -33,18 +35,7 @@ pub async fn run(
     length: Duration,
     body: Arc<str>,
 ) -> anyhow::Result<Outcome> {
-    let options = SqliteConnectOptions::new()
-        .filename(folder.join("one-commit.db"))
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .pragma("secure_delete", "ON");
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .connect_with(options)
-        .await?;
-    sqlx::raw_sql(SCHEMA).execute(&pool).await?;
+    let pool = open(folder).await?;
     let room = new_id();
     let began = Instant::now();
     let mut tasks = JoinSet::new();
@@ -53,14 +44,8 @@ pub async fn run(
         tasks.spawn(async move {
             let mut latencies = Vec::new();
             while began.elapsed() < length {
-                let (sent, id) = (Instant::now(), new_id());
-                let statement = sqlx::query(SEND)
-                    .bind(id.as_slice())
-                    .bind(room.as_slice())
-                    .bind(&*body)
-                    .bind(room.as_slice())
-                    .bind(id.as_slice());
-                statement.execute(&pool).await?;
+                let sent = Instant::now();
+                send(&pool, room, &body).await?;
                 latencies.push(sent.elapsed());
             }
             Ok::<_, sqlx::Error>(latencies)
@@ -79,6 +64,52 @@ pub async fn run(
         latencies,
         cpu: None,
     })
+}
+
+/// One commit each `interval`, as lone sends come: the CPU of this process for each, in microseconds, with waiting for
+/// the next one.
+pub async fn paced(
+    folder: &Path,
+    interval: Duration,
+    count: u32,
+    body: &str,
+) -> anyhow::Result<f64> {
+    let (pool, room) = (open(folder).await?, new_id());
+    send(&pool, room, body).await?;
+    let mut turn = tokio::time::interval(interval);
+    let before = cpu_of(std::process::id())?;
+    for _ in 0..count {
+        turn.tick().await;
+        send(&pool, room, body).await?;
+    }
+    let spent = cpu_of(std::process::id())? - before;
+    pool.close().await;
+    Ok(spent.as_secs_f64() * 1e6 / f64::from(count))
+}
+
+async fn open(folder: &Path) -> anyhow::Result<SqlitePool> {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join("one-commit.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("secure_delete", "ON");
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(options).await?;
+    sqlx::raw_sql(SCHEMA).execute(&pool).await?;
+    Ok(pool)
+}
+
+async fn send(pool: &SqlitePool, room: [u8; 16], body: &str) -> Result<(), sqlx::Error> {
+    let id = new_id();
+    let statement = sqlx::query(SEND)
+        .bind(id.as_slice())
+        .bind(room.as_slice())
+        .bind(body)
+        .bind(room.as_slice())
+        .bind(id.as_slice());
+    statement.execute(pool).await.map(drop)
 }
 
 fn new_id() -> [u8; 16] {
