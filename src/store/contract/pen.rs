@@ -406,7 +406,12 @@ impl<'s, S: Store> Pen<'s, S> {
 
     /// Commits what was done since the last time, as one batch.
     pub(crate) async fn flush(&mut self) {
-        let facts = self.store.begin(&Needs::default()).await.unwrap();
+        // As the writer does: a store may write a batch otherwise where it knows its rooms.
+        let needs = Needs {
+            rooms: self.dirty_rooms.iter().copied().collect(),
+            ..Needs::default()
+        };
+        let facts = self.store.begin(&needs).await.unwrap();
         assert_eq!(facts.head, Seq(self.written as u64));
         self.store.commit(&self.changes()).await.unwrap();
         self.flushed();

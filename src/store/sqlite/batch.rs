@@ -45,6 +45,10 @@ pub(super) struct Rows {
     pub(super) first_event: Option<Seq>,
     /// Something that was said is gone.
     pub(super) wipes: bool,
+    /// Nothing but messages that are sent, with their rooms and events, and profiles.
+    pub(super) is_plain: bool,
+    /// Messages that are sent, by room.
+    pub(super) sent_in: HashMap<RoomId, u32>,
 }
 
 impl Rows {
@@ -96,8 +100,30 @@ impl Rows {
             seen: array(changes.seen.iter().map(|(user, at)| (user.as_str(), at.0)))?,
             prune_to: changes.prune_to.map(|seq| seq.0.cast_signed()),
             first_event: changes.events.first().map(|event| event.cursor.seq),
+            is_plain: deleted.is_empty() && is_plain(changes),
+            sent_in,
         })
     }
+}
+
+/// See [`Rows::is_plain`]; of rooms that are deleted it does not know.
+fn is_plain(changes: &Changes) -> bool {
+    let Changes {
+        events: _,
+        users: _,
+        rooms: _,
+        sent: _,
+        members,
+        reads,
+        changed,
+        reactors,
+        reactions,
+        seen,
+        prune_to,
+    } = changes;
+    let of_members = members.len() + reads.len() + seen.len();
+    let of_messages = changed.len() + reactors.len() + reactions.len();
+    of_members + of_messages == 0 && prune_to.is_none()
 }
 
 fn gapless(events: &[Arc<Event>]) -> bool {

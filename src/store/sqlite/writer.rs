@@ -1,6 +1,6 @@
 //! The one connection that writes: two trips a batch, and no transaction left open whatever goes wrong.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
@@ -9,10 +9,13 @@ use tokio::sync::Mutex;
 
 use super::batch::{Rows, array};
 use super::reader::Statement;
-use super::rows::{Columns, Result};
+use super::rows::{Columns, Result, number};
 use super::sql;
-use crate::model::{Epochs, Seq, UserId};
+use crate::model::{Epochs, Member, RoomId, Seq, UserId};
 use crate::store::{Bounds, Facts, Needs};
+
+/// Messages that make a block (`sql::COMMIT`).
+const BLOCK_MESSAGES: u32 = 256;
 
 /// The writing connection and how it stands.
 pub(super) struct Writer {
@@ -23,11 +26,21 @@ pub(super) struct Writer {
 enum State {
     /// Nothing is open. Without a connection after one was given up; the next batch makes a new one.
     Idle(Option<SqliteConnection>),
-    /// Between `begin` and `commit`; the log ends there.
-    Open(SqliteConnection, Seq),
+    /// Between `begin` and `commit`.
+    Open(SqliteConnection, Found),
     /// Shut for good.
     Closed,
 }
+
+/// What an open batch found.
+struct Found {
+    /// The log's end.
+    head: Seq,
+    /// Of each room that was asked for, the messages that are in no block yet.
+    loose: Loose,
+}
+
+type Loose = HashMap<RoomId, u32>;
 
 impl State {
     /// Takes the connection out for a trip. If the trip is dropped half-way the connection goes with it: SQLite rolls
@@ -57,8 +70,9 @@ impl Writer {
             Err(error) => Err(error),
         };
         match facts {
-            Ok(facts) => {
-                *state = State::Open(conn, facts.head);
+            Ok((facts, loose)) => {
+                let head = facts.head;
+                *state = State::Open(conn, Found { head, loose });
                 Ok(facts)
             }
             Err(error) => {
@@ -70,12 +84,15 @@ impl Writer {
 
     pub(super) async fn commit(&self, rows: Rows) -> Result<()> {
         let mut state = self.state.lock().await;
-        let State::Open(mut conn, head) = state.take() else {
+        let State::Open(mut conn, found) = state.take() else {
             return Err(Error::Protocol("commit without begin".into()));
         };
-        let written = match rows.follows(head) {
+        let written = match rows.follows(found.head) {
             // To its end: see `sql`.
-            true => commit(rows).execute(&mut conn).await.map(drop),
+            true => commit(rows, &found.loose)
+                .execute(&mut conn)
+                .await
+                .map(drop),
             false => Err(Error::Protocol("the batch leaves a hole in the log".into())),
         };
         *state = State::Idle(match written {
@@ -164,22 +181,42 @@ fn begin(needs: &Needs) -> Result<Statement> {
         .chain(members.clone().map(|(_, user)| user))
         .chain(viewers.clone().map(|(_, user)| user))
         .collect();
-    Ok(sqlx::query(sql::BEGIN)
+    let is_short = viewers.len() + reactions.len() == 0;
+    let text = if is_short {
+        sql::BEGIN_SHORT
+    } else {
+        sql::BEGIN
+    };
+    let statement = sqlx::query(text)
         .bind(array(users.iter().map(|id| id.as_str()))?)
-        .bind(array(needs.rooms.iter().map(|id| id.uuid()))?)
-        .bind(messages.clone())
         .bind(array(
             members.map(|(room, user)| (room.uuid(), user.as_str())),
         )?)
+        .bind(array(&needs.nodes)?)
+        .bind(array(needs.rooms.iter().map(|id| id.uuid()))?)
+        .bind(messages.clone())
+        .bind(messages);
+    if is_short {
+        return Ok(statement);
+    }
+    Ok(statement
         .bind(array(viewers.map(|(id, user)| (id.uuid(), user.as_str())))?)
-        .bind(messages)
         .bind(array(reactions.map(|it| {
             (it.message.uuid(), it.emoji.as_str(), it.user.as_str())
-        }))?)
-        .bind(array(&needs.nodes)?))
+        }))?))
 }
 
-fn commit(rows: Rows) -> Statement {
+fn commit(rows: Rows, loose: &Loose) -> Statement {
+    if rows.is_plain && !rows.may_fill_a_block(loose) {
+        return sqlx::query(sql::COMMIT_SHORT)
+            .bind(rows.users)
+            .bind(rows.rooms)
+            .bind(rows.bytes.clone())
+            .bind(rows.bytes)
+            .bind(rows.contents)
+            .bind(rows.sent)
+            .bind(rows.events);
+    }
     sqlx::query(sql::COMMIT)
         .bind(rows.users)
         .bind(rows.rooms)
@@ -210,36 +247,45 @@ fn commit(rows: Rows) -> Statement {
         .bind(rows.prune_to)
 }
 
-fn facts(needs: &Needs, rows: &[SqliteRow], epochs: &Arc<Epochs>) -> Result<Facts> {
+fn facts(needs: &Needs, rows: &[SqliteRow], epochs: &Arc<Epochs>) -> Result<(Facts, Loose)> {
     let mut facts = Facts {
         epochs: epochs.clone(),
         ..Facts::default()
     };
+    let mut loose = Loose::new();
     for row in rows {
         let mut row = Columns::of(row);
         match row.int()? {
-            0 => facts.head = row.seq()?,
-            1 => facts.users = row.user_list()?,
-            2 => {
+            0 => {
+                facts.head = row.seq()?;
+                facts.users = row.user_list()?;
+                facts.put_members(row.member_list(&facts.users)?);
+                facts.taken = row.json()?;
+            }
+            1 => {
+                let in_no_block = number(row.int()?)?;
                 let room = row.room()?;
+                loose.insert(room.id, in_no_block);
                 facts.rooms.insert(room.id, room);
             }
-            3 => {
-                for member in row.member_list(&facts.users)? {
-                    let key = (member.room, member.user.id.clone());
-                    facts.members.insert(key, member);
-                }
-            }
-            4 => {
+            2 => {
                 let message = row.message(epochs)?;
                 facts.messages.insert(message.id, message);
             }
-            6 => facts.reactions = row.reactor_list()?,
-            _ => facts.taken = row.json()?,
+            3 => facts.put_members(row.member_list(&facts.users)?),
+            _ => facts.reactions = row.reactor_list()?,
         }
     }
     facts.users.retain(|id, _| needs.users.contains(id));
-    Ok(facts)
+    Ok((facts, loose))
+}
+
+impl Facts {
+    fn put_members(&mut self, members: Vec<Arc<Member>>) {
+        let members = members.into_iter();
+        let keyed = members.map(|member| ((member.room, member.user.id.clone()), member));
+        self.members.extend(keyed);
+    }
 }
 
 /// The log's ends, from the one row that says them.
@@ -255,6 +301,14 @@ impl Rows {
     /// Whether these events come right after the log's end.
     fn follows(&self, head: Seq) -> bool {
         self.first_event.is_none_or(|first| first == head.next())
+    }
+
+    /// Whether some room may have a block's worth of messages with those that are sent.
+    fn may_fill_a_block(&self, loose: &Loose) -> bool {
+        self.sent_in.iter().any(|(room, sent)| {
+            let before = loose.get(room);
+            before.is_none_or(|before| before.saturating_add(*sent) >= BLOCK_MESSAGES)
+        })
     }
 }
 

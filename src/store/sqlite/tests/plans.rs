@@ -10,7 +10,9 @@ use crate::store::contract::Bench;
 /// Those that go with every batch, page and subscription.
 const HOT: &[&str] = &[
     sql::BEGIN,
+    sql::BEGIN_SHORT,
     sql::COMMIT,
+    sql::COMMIT_SHORT,
     sql::BOUNDS,
     sql::READY,
     sql::DENYLIST_VERSION,
