@@ -171,7 +171,7 @@ impl Sum {
         let counts = &self.counts;
         for (what, count, one_in) in [
             ("shown", found.shown, 0.1),
-            ("held to the log alone", found.exact, 0.1),
+            ("held to the log alone", found.exact, 0.2),
             ("rooms told to be lost", found.revoked, 50.0),
             ("rooms not told to be seen", found.refused, 500.0),
             ("deleted bodies", found.blanked, 10.0),

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use socket2::SockRef;
@@ -15,6 +15,9 @@ pub(crate) struct Wire {
     tcp: TcpStream,
     read: BytesMut,
     head: String,
+    /// When something was read last, and the longest time that nothing was.
+    read_at: Instant,
+    longest_silence: Duration,
 }
 
 /// What came.
@@ -72,9 +75,13 @@ impl Wire {
         }
         let tcp = socket.connect(addr).await?;
         tcp.set_nodelay(true)?;
-        let read = BytesMut::new();
-        let head = String::new();
-        let mut wire = Self { tcp, read, head };
+        let mut wire = Self {
+            tcp,
+            read: BytesMut::new(),
+            head: String::new(),
+            read_at: Instant::now(),
+            longest_silence: Duration::ZERO,
+        };
         let request = format!(
             "GET /graphql HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -137,7 +144,14 @@ impl Wire {
                 Ok(0) | Err(_) => return Heard::Lost,
                 Ok(_) => {}
             }
+            self.longest_silence = self.longest_silence.max(self.read_at.elapsed());
+            self.read_at = Instant::now();
         }
+    }
+
+    /// The longest time for which nothing was read: nothing came, or this process did not come to it.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        self.longest_silence
     }
 
     /// Once it is dropped it is gone by a reset, which loses what is on its way.
