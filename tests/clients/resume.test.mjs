@@ -83,3 +83,22 @@ test('a client notices a line that has gone silent, and nothing is lost', async 
   stream.mustBe(log)
   assert.deepEqual(client.closes, [4499])
 })
+
+// Before the acknowledgement a stock client sends no ping, and waits for as long as it is let.
+for (const [when, cut] of [['is answered', { down: 1 }], ['has said who it is', { up: 400 }]]) {
+  test(`a client notices a line that goes silent before it ${when}`, async t => {
+    const server = await Server.start(t)
+    const proxy = await Proxy.listen(t, () => server.port)
+    const lines = []
+    proxy.plan = () => {
+      lines.push({ down: Infinity, up: Infinity, how: 'silence', ...(lines.length ? {} : cut) })
+      return lines.at(-1)
+    }
+    const api = new Api(() => server.http, token('ada'))
+    const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'tunnel' } })
+    const client = await open(t, { ws: proxy.ws, token: () => token('ada'), online: () => server.ready })
+    client.subscribe(MESSAGE_SENT, { roomId: createRoom.room.id }, { next() {}, error: error => assert.fail(error), complete() {} })
+    await client.positions(all => all.length === 1, 'it is live')
+    assert.deepEqual([proxy.cuts, lines.length, client.closes], [1, 2, [4499]])
+  })
+}

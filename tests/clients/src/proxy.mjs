@@ -1,19 +1,21 @@
-// A TCP proxy that forwards, and cuts a connection at the byte it was told to.
+// A bad network: a TCP proxy that is slow, unsteady or narrow, and cuts a connection at the byte it was told to.
 
 import { connect, createServer } from 'node:net'
 import { once } from 'node:events'
+import { Way } from './link.mjs'
 import { Watched } from './wait.mjs'
 
 /**
  * Where a connection is to be cut: after so many bytes towards the client (`down`) or the server (`up`), and `how`:
- * `reset` (RST), `end` (FIN) or a function that cuts it by other means, such as killing the server.
+ * `reset` (RST), `end` (FIN), `silence` (nothing more is carried either way, and nobody is told) or a function that cuts it
+ * by other means, such as killing the server. And over what `link` it goes: see link.mjs.
  */
 const UNCUT = { down: Infinity, up: Infinity, how: 'end' }
 
 export class Proxy extends Watched {
   #listener
   #open = new Set()
-  #pairs = new Set()
+  #ways = new Set()
   #refusing = false
   /** Connections cut so far. */
   cuts = 0
@@ -46,7 +48,7 @@ export class Proxy extends Watched {
 
   /** Nothing more is carried on the connections that there are, and nobody is told. New ones are carried. */
   silence() {
-    for (const pair of this.#pairs) for (const socket of pair) socket.pause()
+    for (const ways of this.#ways) for (const way of ways) way.silence()
   }
 
   /** Lets connections through again. */
@@ -66,7 +68,6 @@ export class Proxy extends Watched {
     const server = connect({ port, host: '127.0.0.1', noDelay: true })
     client.setNoDelay(true)
     const pair = [client, server]
-    this.#pairs.add(pair)
     const end = how => {
       this.#open.delete(end)
       for (const socket of pair) how === 'reset' ? socket.resetAndDestroy() : socket.destroy()
@@ -76,18 +77,23 @@ export class Proxy extends Watched {
       if (counted) return
       counted = true
       this.cuts += 1
-      if (typeof plan.how === 'function') plan.how()
+      if (typeof plan.how === 'function') {
+        plan.how()
+        // What was still on its way when the server died may have come only now.
+        end()
+      } else if (plan.how === 'silence') ways.forEach(way => way.silence())
       else end(plan.how)
       this.changed()
     }
+    const ways = [new Way(server, client, plan.down, cut, plan.link), new Way(client, server, plan.up, cut, plan.link)]
     this.#open.add(end)
-    for (const [from, to, limit] of [[server, client, plan.down], [client, server, plan.up]]) {
-      forward(from, to, limit, cut)
-      from.on('end', () => to.end())
-      from.on('error', () => end())
-      from.on('close', () => {
+    this.#ways.add(ways)
+    for (const socket of pair) {
+      socket.on('error', () => end())
+      socket.on('close', () => {
+        if (pair.some(other => !other.destroyed)) return
         this.#open.delete(end)
-        this.#pairs.delete(pair)
+        this.#ways.delete(ways)
       })
     }
   }
@@ -96,19 +102,4 @@ export class Proxy extends Watched {
     this.#listener.close()
     for (const end of this.#open) end()
   }
-}
-
-/** Copies `limit` bytes, no faster than they are taken, then cuts. */
-function forward(from, to, limit, cut) {
-  let left = limit
-  from.on('data', chunk => {
-    if (left <= 0) return
-    const part = chunk.length < left ? chunk : chunk.subarray(0, left)
-    left -= part.length
-    const taken = to.write(part, () => left <= 0 && cut())
-    if (!taken) {
-      from.pause()
-      to.once('drain', () => from.resume())
-    }
-  })
 }

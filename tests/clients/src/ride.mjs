@@ -1,10 +1,11 @@
-// The ride that every client is taken on: it subscribes, sends, edits and deletes while its connection is cut again and
-// again and the server is killed under it, and in the end each subscription has delivered exactly the log, in order.
+// The ride that every client is taken on: it subscribes, sends, edits and deletes over bad networks, while its connection is
+// cut again and again and the server is killed under it, and in the end each subscription has delivered exactly the log, in order.
 
 import assert from 'node:assert/strict'
 import { Api } from './api.mjs'
 import { chance, seed } from './chance.mjs'
 import { CREATE_ROOM, EVENTS, HEAD, MESSAGE_SENT } from './documents.mjs'
+import { anyLink, noLink } from './link.mjs'
 import { readLog, Stream } from './log.mjs'
 import { Proxy } from './proxy.mjs'
 import { Ledger, Sender } from './senders.mjs'
@@ -13,10 +14,11 @@ import { Server, token } from './server.mjs'
 const SENDERS = 4
 
 /**
- * `open` makes the client under test: see clients/*.mjs. `cuts` connections are cut, `kills` of them by SIGKILL to the
- * server; `history` events are in the log before it subscribes.
+ * `open` makes the client under test: see clients/*.mjs. `cuts` connections are cut, `kills` of them by SIGKILL to the server
+ * and `silences` by nothing at all, which only a client notices that asks; `history` events are in the log before it subscribes.
+ * The networks are bad ones, unless `link` says otherwise.
  */
-export async function ride(t, { open, cuts, kills, history }) {
+export async function ride(t, { open, cuts, kills, silences = 0, history, link = anyLink }) {
   t.diagnostic(`SEED=${seed}`)
   const course = await Course.lay(t, history)
   const client = await open(t, {
@@ -24,6 +26,7 @@ export async function ride(t, { open, cuts, kills, history }) {
     http: course.httpProxy.http,
     token: () => token('ada'),
     online: () => course.online(),
+    keepAlive: 1_000,
   })
 
   const busy = course.follow(client, 'busy', EVENTS, { roomIds: [course.busy], after: course.head })
@@ -32,7 +35,7 @@ export async function ride(t, { open, cuts, kills, history }) {
   const quiet = course.follow(client, 'quiet', MESSAGE_SENT, { roomId: course.quiet, after })
   await client.positions?.(all => all.length === 2, 'busy and quiet are live')
 
-  course.cutFromNowOn(cuts, kills)
+  course.cutFromNowOn({ cuts, kills, silences, link })
   const far = course.follow(client, 'far', EVENTS, { after: course.start })
   const during = await course.sendWhile(client, () => course.wsProxy.cuts < cuts)
   await course.speakInTheDark()
@@ -48,8 +51,10 @@ export async function ride(t, { open, cuts, kills, history }) {
   for (const stream of [far, busy, quiet]) stream.mustQuote(course.ledger)
   course.everythingSentIsIn(log)
   assert.equal(quiet.events.length, 1)
+  const wereBad = link === noLink || (course.links.narrow && course.links.far)
+  assert.ok(course.silenced >= silences && wereBad, `the networks were bad ones: ${course.told()} (SEED=${seed})`)
   t.diagnostic(
-    `${course.wsProxy.cuts} cuts, ${course.killed} kills; ${log.length} events, ${during} of them during the cuts; ` +
+    `${course.wsProxy.cuts} cuts, ${course.killed} kills, ${course.silenced} silences; networks: ${course.told()}; ${log.length} events, ${during} of them during the cuts; ` +
       `${course.ledger.duplicates} sends answered as duplicates; far was cut ${course.cutsBeforeCaughtUp} times before it caught up`,
   )
   return course
@@ -60,6 +65,9 @@ const of = roomId => event => event.message?.room.id === roomId
 class Course {
   ledger = new Ledger()
   killed = 0
+  silenced = 0
+  /** Connections of the client, by what their network is called. */
+  links = {}
   cutsBeforeCaughtUp = 0
 
   static async lay(t, history) {
@@ -100,30 +108,53 @@ class Course {
     await this.wsProxy.admitting()
   }
 
-  /** Each connection is cut at a random byte, some in the client's own words, and evenly among the cuts the server dies. */
-  cutFromNowOn(cuts, kills) {
+  /**
+   * Each connection has a network of its own and is cut at a random byte, some in the client's own words; evenly among the
+   * cuts the server dies, and the line goes silent.
+   */
+  cutFromNowOn({ cuts, kills, silences, link }) {
     const draw = chance('cuts')
-    const every = Math.ceil(cuts / (kills + 1))
+    const [toKill, toSilence] = [kills, silences].map(count => Math.ceil(cuts / (count + 1)))
     this.wsProxy.plan = () => {
       const nth = this.wsProxy.cuts + 1
-      if (nth > cuts) return { down: Infinity, up: Infinity }
+      const own = this.#count(link(draw))
+      if (nth > cuts) return { down: Infinity, up: Infinity, link: own }
       if (!this.far?.caughtUp) this.cutsBeforeCaughtUp += 1
       // A client with several connections may see two cuts before it opens the next.
       const before = this.killed
-      const kill = before < kills && nth >= every * (before + 1)
+      const kill = before < kills && nth >= toKill * (before + 1)
+      const silence = !kill && this.silenced < silences && nth >= toSilence * (this.silenced + 1)
+      this.silenced += silence ? 1 : 0
       return {
         // The answer to the upgrade is some 130 bytes: some cuts come before it, some within the first frames.
         down: draw.oneIn(4) ? 1 + draw.below(1_500) : 1 + draw.below(60_000),
         // The upgrade, connection_init and three subscribe frames are some 2,500 bytes.
         up: draw.oneIn(5) ? 1 + draw.below(2_500) : Infinity,
-        how: kill ? () => this.#kill(before) : draw.of(['reset', 'end']),
+        how: kill ? () => this.#kill(before) : silence ? 'silence' : draw.of(['reset', 'end']),
+        link: own,
       }
     }
-    this.httpProxy.plan = () => ({ down: 1 + draw.below(20_000), up: 1 + draw.below(20_000), how: draw.of(['reset', 'end']) })
+    const http = chance('http')
+    this.httpProxy.plan = () => ({
+      down: 1 + http.below(20_000),
+      up: 1 + http.below(20_000),
+      how: http.of(['reset', 'end']),
+      link: link(http),
+    })
     // The first connection has no plan yet.
     this.wsProxy.refuse()
     this.wsProxy.cuts = 0
     this.wsProxy.admit()
+  }
+
+  #count(link) {
+    this.links[link.name] = (this.links[link.name] ?? 0) + 1
+    return link
+  }
+
+  /** What the client's networks were. */
+  told() {
+    return Object.entries(this.links).map(([name, count]) => `${count} ${name}`).join(', ')
   }
 
   /** Once for all connections that were to do it; those that come too late died with the server. */

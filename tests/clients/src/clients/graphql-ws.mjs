@@ -14,8 +14,14 @@ export async function socket(t, places) {
   return client
 }
 
-// Node 20 has none of its own, and Apollo's link looks for it by name.
-globalThis.WebSocket ??= WebSocket
+// Node 20 has none of its own, and Apollo's link looks for it by name. Unlike a browser's, that of `ws` makes an error of being
+// closed while it connects, which brings Node down if nobody listens.
+globalThis.WebSocket ??= class extends WebSocket {
+  constructor(...args) {
+    super(...args)
+    this.on('error', () => {})
+  }
+}
 
 const forTests = ({ online, keepAlive }) => ({
   ...(keepAlive && { keepAlive }),
