@@ -106,8 +106,7 @@ fn executor(
         signals: allowance(settings.signals),
     };
     let (store, tail) = (parts.store.clone(), parts.tail.clone());
-    let equip =
-        move |viewer: Option<&Arc<_>>| graphql::equip(viewer, store.epochs().cursor(tail.head()));
+    let equip = move |viewer: Option<&Arc<_>>| graphql::equip(viewer, tail.end(&*store));
     Executor::new(schema, shape, allowances, equip)
 }
 

@@ -11,7 +11,7 @@ use crate::chat::Chat;
 use crate::error::Error;
 use crate::hub::Feed;
 use crate::log::Tail;
-use crate::model::{Cursor, Resync, Seq};
+use crate::model::{Cursor, Seq};
 use crate::signal::Signals;
 use crate::store::Store;
 
@@ -70,7 +70,7 @@ pub(super) fn head(ctx: &Context<'_>) -> Result<Cursor, Error> {
         return Ok(*head);
     }
     let deps = deps(ctx)?;
-    Ok(deps.store.epochs().cursor(deps.tail.head()))
+    Ok(deps.tail.end(&*deps.store))
 }
 
 /// The place that a cursor names in a list of messages. Messages outlive the log, so a pruned place is as good as any;
@@ -83,16 +83,11 @@ pub(super) async fn place(
     let Some(text) = text else { return Ok(None) };
     let cursor: Cursor = text.parse().map_err(|_| Error::BadCursor { field })?;
     let deps = deps(ctx)?;
-    let epochs = deps.store.epochs();
-    let mut honoured = epochs.honour(cursor, Seq::ZERO, deps.tail.head());
-    if honoured == Err(Resync::CursorAhead) {
-        // The tail may be a moment behind what was just acknowledged.
-        let bounds = deps.store.bounds().await?;
-        honoured = epochs.honour(cursor, Seq::ZERO, bounds.head);
-    }
+    let end = deps.tail.end(&*deps.store);
     let refused = |reason| Error::ResyncRequired {
         reason,
-        cursor: epochs.cursor(deps.tail.head()).to_string(),
+        cursor: end.to_string(),
     };
+    let honoured = deps.store.epochs().honour(cursor, Seq::ZERO, end.seq);
     Ok(Some(honoured.map_err(refused)?))
 }

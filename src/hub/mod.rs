@@ -211,8 +211,7 @@ impl Hub {
 
     /// The end of the log.
     pub fn head(&self) -> Cursor {
-        let head = self.core.tail.head();
-        self.core.store.epochs().cursor(head)
+        self.core.tail.end(&*self.core.store)
     }
 
     /// Ends all catch-ups and workers, and waits for them. Close the connections first.

@@ -37,7 +37,7 @@ pub(super) async fn plan(
     viewer: Arc<Viewer>,
 ) -> Result<Plan, String> {
     // Before anything is awaited: what is sent after the subscription was asked for belongs to it.
-    let head = core.tail.head();
+    let head = core.tail.end(&*core.store).seq;
     if prepared.kind != OperationType::Subscription {
         return Err(refusal_json("the operation is not a subscription"));
     }

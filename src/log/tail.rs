@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::ring::Ring;
 use crate::bus::{Announcement, Bus};
 use crate::interleave::point;
-use crate::model::{Event, Seq};
+use crate::model::{Cursor, Event, Seq};
 use crate::store::{Store, StoreError};
 
 /// The newest part of the log: contiguous, bounded by count and bytes.
@@ -74,7 +74,12 @@ impl Tail {
         Ok((tail, task))
     }
 
-    /// The newest event's place.
+    /// The end of the log, for clients: with all that anyone has been told is done. The tail itself may come there a moment later.
+    pub fn end(&self, store: &dyn Store) -> Cursor {
+        store.epochs().cursor(self.head().max(store.head()))
+    }
+
+    /// The newest event's place in the ring. What was acknowledged may lie after it: see [`Self::end`].
     pub fn head(&self) -> Seq {
         // The ring's own: what was told last may be a moment behind it.
         self.ring

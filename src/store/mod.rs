@@ -260,6 +260,10 @@ pub trait Store: Send + Sync + 'static {
     /// The key for [`crate::model::Fingerprint`]s, made once with the database.
     fn fingerprint_key(&self) -> &[u8; 32];
 
+    /// The end of the log, without a read: what was there when the epoch began, and each batch from before its
+    /// `commit` returns. The tail hears of it a moment later.
+    fn head(&self) -> Seq;
+
     /// The log's ends.
     async fn bounds(&self) -> Result<Bounds, StoreError>;
 

@@ -30,10 +30,9 @@ async function dial(t, server, offers, payload) {
 async function scene(t) {
   const server = await Server.start(t)
   const api = new Api(() => server.http, token('ada'))
-  const before = (await api.ask(HEAD)).head
   const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'legacy' } })
   const roomId = createRoom.room.id
-  const head = await api.headPast(before)
+  const { head } = await api.ask(HEAD)
   const send = async body => (await api.ask(SEND, { input: { id: uuid(), roomId, body } })).sendMessage.message.id
   return { server, roomId, head, send }
 }

@@ -49,23 +49,20 @@ impl Device {
     }
 }
 
-async fn mutate(server: &TestServer, token: &str, query: &str, input: Value) {
+/// What a POST is answered.
+async fn ask(server: &TestServer, token: &str, query: &str, variables: Value) -> Value {
     let request = reqwest::Client::new().post(server.url("/graphql"));
-    let body = json!({ "query": query, "variables": { "input": input } });
+    let body = json!({ "query": query, "variables": variables });
     let answer = request.bearer_auth(token).json(&body).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
     assert!(answer.get("errors").is_none(), "{answer}");
+    answer["data"].clone()
 }
 
 async fn send(server: &TestServer, token: &str, body: &str) {
     let query = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { duplicate } }";
-    mutate(
-        server,
-        token,
-        query,
-        json!({ "roomId": LOBBY, "body": body }),
-    )
-    .await;
+    let input = json!({ "roomId": LOBBY, "body": body });
+    ask(server, token, query, json!({ "input": input })).await;
 }
 
 #[tokio::test]
@@ -125,4 +122,52 @@ async fn a_poll_is_304_until_something_happens() {
     );
     send(&server, &token, "after the restart").await;
     assert!(ada.poll(&server, &after).await.is_some());
+}
+
+/// Four send, and each looks for its own message behind the head; a fifth reads meanwhile, and what it is shown is never
+/// older than the cursors that come along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_head_has_what_was_acknowledged_and_nothing_that_its_answer_has_not() {
+    let server = TestServer::start();
+    let query = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { cursor } } }";
+    let send = async |token: &str| {
+        let input = json!({ "input": { "roomId": LOBBY, "body": "hello" } });
+        let sent = ask(&server, token, query, input).await;
+        sent["sendMessage"]["message"]["cursor"].clone()
+    };
+    let names = ["ada", "bob", "cay", "dan"];
+    let tokens = names.map(|name| server.token(name));
+    for token in &tokens {
+        // They join by it: from here on the log holds messages only.
+        send(token).await;
+    }
+    let start = ask(&server, &tokens[0], "{ head }", json!({})).await["head"].clone();
+    let writing = tokens.iter().map(async |token| {
+        for _ in 0..25 {
+            let sent = send(token).await;
+            let head = ask(&server, token, "{ head }", json!({})).await["head"].clone();
+            assert!(head.as_str() >= sent.as_str(), "{head} is before {sent}");
+        }
+    });
+    let reading = async {
+        let query = "query ($room: ID!, $after: Cursor!) {
+            room(id: $room) { messages(last: 1) { nodes { cursor } } }
+            changes(after: $after, first: 500) { cursor events { cursor } }
+            head }";
+        let variables = json!({ "room": LOBBY, "after": start });
+        let mut seen = 0;
+        while seen < 100 {
+            let answer = ask(&server, &tokens[0], query, variables.clone()).await;
+            let head = answer["head"].as_str();
+            let newest = answer["room"]["messages"]["nodes"][0]["cursor"].as_str();
+            assert!(newest >= head, "{answer}");
+            let changes = &answer["changes"];
+            let events = changes["events"].as_array().unwrap();
+            assert!(changes["cursor"].as_str() >= head, "{answer}");
+            let last = events.last().map_or(&start, |event| &event["cursor"]);
+            assert_eq!(&changes["cursor"], last);
+            seen = events.len();
+        }
+    };
+    tokio::join!(futures_util::future::join_all(writing), reading);
 }

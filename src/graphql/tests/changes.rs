@@ -242,3 +242,47 @@ async fn the_head_is_where_the_request_began() {
     let seen = world.ask("ada", "{ head }", json!({})).await;
     assert!(text(&seen["head"]) > before);
 }
+
+#[tokio::test]
+async fn the_head_has_what_was_acknowledged_though_the_tail_has_not() {
+    let mut world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    world.hush().await;
+    let deps = world.deps.clone();
+    for n in 0..5 {
+        let behind = deps.tail.head();
+        world.send("ada", &room, &n.to_string(), None).await;
+        let end = deps.tail.end(&*deps.store);
+        assert_eq!(deps.tail.head(), behind);
+        assert_eq!(end, world.head().await);
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_shows_is_never_older_than_the_cursors_in_it() {
+    let world = World::new().await;
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    let start = world.head().await;
+    let query = "query($room: ID!, $after: Cursor) {
+        room(id: $room) { messages(last: 1) { nodes { cursor } } }
+        changes(after: $after) { cursor events { cursor } }
+        afresh: changes { cursor }
+        head }";
+    let variables = json!({"room": room, "after": start.to_string()});
+    for n in 0..5 {
+        let before = world.deps.tail.end(&*world.deps.store);
+        let mut request = async_graphql::Request::new(query)
+            .variables(async_graphql::Variables::from_json(variables.clone()));
+        request.data = super::super::equip(Some(&super::world::viewer("ada")), before);
+        // Between the head and the reads.
+        world.send("ada", &room, &n.to_string(), None).await;
+        let now = world.head().await.to_string();
+        let answer = world.schema.execute(request).await;
+        let answer = answer.data.into_json().unwrap();
+        assert_eq!(answer["head"], before.to_string());
+        assert_eq!(answer["room"]["messages"]["nodes"][0]["cursor"], now);
+        assert_eq!(answer["changes"]["events"][n]["cursor"], now);
+        assert_eq!(answer["changes"]["cursor"], now);
+        assert_eq!(answer["afresh"]["cursor"], now);
+    }
+}

@@ -68,8 +68,7 @@ impl CatchUp {
     /// Tells that the place asked for cannot be honoured, and goes on from the end of the log.
     pub(super) async fn resync(&mut self, reason: Resync) -> Result<(), Stop> {
         self.starting = None;
-        let head = self.core.tail.head();
-        let cursor = self.core.store.epochs().cursor(head);
+        let cursor = self.core.tail.end(&*self.core.store);
         if self.sub.operation.messages_only {
             let cursor = cursor.to_string();
             return self.fail(&Error::ResyncRequired { reason, cursor });
@@ -77,7 +76,7 @@ impl CatchUp {
         let as_of = self.core.payloads.as_of();
         self.show(&Item::Resync { cursor, reason }, as_of).await?;
         self.opening = true;
-        self.reach(head);
+        self.reach(cursor.seq);
         Ok(())
     }
 }

@@ -30,6 +30,30 @@ async fn a_quiet_subscription_moves_on_with_the_log() {
 }
 
 #[tokio::test]
+async fn a_subscription_begins_at_the_end_of_the_log_though_the_tail_has_yet_to_come_there() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    world.settled().await;
+    world.mute(true);
+    world.send(room, "acknowledged");
+    let head = world.hub.head();
+    assert_eq!(head, world.cursor(2));
+    let (mut now, mut after) = (world.client("ada"), world.client("ada"));
+    now.subscribe(&world, "1", EVENTS).await;
+    after.resume(&world, "1", EVENTS, Some(head)).await;
+    for client in [&mut now, &mut after] {
+        assert_eq!(client.until("CaughtUp").await, ["CaughtUp"]);
+        assert_eq!(client.ping().await["1"], head.to_string());
+    }
+    world.mute(false);
+    world.send(room, "next");
+    for client in [&mut now, &mut after] {
+        assert_eq!(client.event().await["body"], "next");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_subscription_that_has_not_begun_is_where_it_asked_to_begin() {
     let world = World::new().await;
     let room = world.create("ada", Private);

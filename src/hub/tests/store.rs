@@ -222,6 +222,10 @@ impl Store for MemoryStore {
         &[0; 32]
     }
 
+    fn head(&self) -> Seq {
+        Seq(self.log.lock().unwrap().len() as u64)
+    }
+
     async fn bounds(&self) -> Result<Bounds, StoreError> {
         self.read("bounds", |log| self.ends_of(log)).await
     }

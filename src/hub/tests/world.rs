@@ -1,6 +1,7 @@
 //! A small world: rooms and people whose doings are appended to a log, a hub that follows it, and clients.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_graphql::Variables;
@@ -31,6 +32,7 @@ pub(super) struct World {
     pub(super) probe: Arc<Probe>,
     documents: Documents,
     bus: LocalBus,
+    is_mute: AtomicBool,
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
     messages: Mutex<HashMap<MessageId, Arc<Message>>>,
     stop: CancellationToken,
@@ -74,6 +76,7 @@ impl World {
             probe,
             documents: Documents::new(Limits::default(), shape),
             bus,
+            is_mute: AtomicBool::new(false),
             rooms: Mutex::default(),
             messages: Mutex::default(),
             stop,
@@ -126,8 +129,15 @@ impl World {
             what,
         });
         log.push(event.clone());
-        self.bus.announce(Announcement::Events([event].into()));
+        if !self.is_mute.load(Ordering::Relaxed) {
+            self.bus.announce(Announcement::Events([event].into()));
+        }
         seq
+    }
+
+    /// Whether what happens from now on is written and not announced.
+    pub(super) fn mute(&self, is_mute: bool) {
+        self.is_mute.store(is_mute, Ordering::Relaxed);
     }
 
     pub(super) fn create(&self, by: &str, visibility: Visibility) -> RoomId {

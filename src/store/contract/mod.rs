@@ -49,6 +49,7 @@ macro_rules! contract {
             every_kind_of_thing_takes_its_id,
             a_message_sent_and_edited_in_one_batch_is_kept_as_edited,
             a_body_comes_back_byte_for_byte,
+            the_head_is_known_once_a_commit_returns,
             pruning_keeps_the_head,
             retention_stops_at_the_first_event_that_is_young_enough,
             each_start_begins_an_epoch_and_cursors_survive_it,

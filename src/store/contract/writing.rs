@@ -278,6 +278,24 @@ pub(crate) async fn pruning_keeps_the_head<B: Bench>(bench: B) {
     assert_eq!(bench.store().lead().await.unwrap().head, Seq(5));
 }
 
+pub(crate) async fn the_head_is_known_once_a_commit_returns<B: Bench>(bench: B) {
+    let mut pen = Pen::new(bench.store()).await;
+    let ada = pen.user("ada");
+    assert_eq!(bench.store().head(), Seq::ZERO);
+    for _ in 0..3 {
+        pen.send(&ada, RoomId::LOBBY, "one");
+        pen.send(&ada, RoomId::LOBBY, "batch");
+        assert!(bench.store().head() < pen.head());
+        pen.flush().await;
+        assert_eq!(bench.store().head(), pen.head());
+    }
+    prune(bench.store(), Seq(6)).await;
+    assert_eq!(bench.store().head(), Seq(6));
+    let bench = bench.reopened().await;
+    bench.store().lead().await.unwrap();
+    assert_eq!(bench.store().head(), Seq(6));
+}
+
 async fn prune<S: Store>(store: &S, to: Seq) {
     store.begin(&Needs::default()).await.unwrap();
     let changes = Changes {

@@ -41,8 +41,8 @@ pub(super) struct Rows {
     pub(super) events: String,
     pub(super) seen: String,
     pub(super) prune_to: Option<i64>,
-    /// Where the events begin, if there are any.
-    pub(super) first_event: Option<Seq>,
+    /// The first and the last event's place, if there are any.
+    pub(super) places: Option<(Seq, Seq)>,
     /// Something that was said is gone.
     pub(super) wipes: bool,
     /// Nothing but messages that are sent, with their rooms and events, and profiles.
@@ -99,7 +99,7 @@ impl Rows {
             events: array(changes.events.iter().map(|it| event_row(it)))?,
             seen: array(changes.seen.iter().map(|(user, at)| (user.as_str(), at.0)))?,
             prune_to: changes.prune_to.map(|seq| seq.0.cast_signed()),
-            first_event: changes.events.first().map(|event| event.cursor.seq),
+            places: places(&changes.events),
             is_plain: deleted.is_empty() && is_plain(changes),
             sent_in,
         })
@@ -124,6 +124,11 @@ fn is_plain(changes: &Changes) -> bool {
     let of_members = members.len() + reads.len() + seen.len();
     let of_messages = changed.len() + reactors.len() + reactions.len();
     of_members + of_messages == 0 && prune_to.is_none()
+}
+
+fn places(events: &[Arc<Event>]) -> Option<(Seq, Seq)> {
+    let (first, last) = (events.first()?, events.last()?);
+    Some((first.cursor.seq, last.cursor.seq))
 }
 
 fn gapless(events: &[Arc<Event>]) -> bool {

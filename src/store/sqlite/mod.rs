@@ -191,6 +191,10 @@ impl Store for SqliteStore {
         &self.fingerprint_key
     }
 
+    fn head(&self) -> Seq {
+        self.writer.head()
+    }
+
     async fn bounds(&self) -> Result<Bounds, StoreError> {
         let rows = self.readers.fetch(sqlx::query(sql::BOUNDS)).await;
         (rows.and_then(|rows| writer::bounds(&rows))).map_err(failed("reading the log's ends"))

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection, Error, Executor};
@@ -21,6 +22,8 @@ const BLOCK_MESSAGES: u32 = 256;
 pub(super) struct Writer {
     options: SqliteConnectOptions,
     state: Mutex<State>,
+    /// The end of the log as far as this process knows: moved before a commit is told.
+    head: AtomicU64,
 }
 
 enum State {
@@ -58,7 +61,16 @@ impl Writer {
         Self {
             options,
             state: Mutex::new(State::Idle(Some(conn))),
+            head: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn head(&self) -> Seq {
+        Seq(self.head.load(Ordering::Acquire))
+    }
+
+    fn reach(&self, head: Seq) {
+        self.head.fetch_max(head.0, Ordering::Release);
     }
 
     pub(super) async fn begin(&self, needs: &Needs, epochs: &Arc<Epochs>) -> Result<Facts> {
@@ -87,6 +99,7 @@ impl Writer {
         let State::Open(mut conn, found) = state.take() else {
             return Err(Error::Protocol("commit without begin".into()));
         };
+        let places = rows.places;
         let written = match rows.follows(found.head) {
             // To its end: see `sql`.
             true => commit(rows, &found.loose)
@@ -99,7 +112,11 @@ impl Writer {
             Ok(()) => Some(conn),
             Err(_) => given_up(conn).await,
         });
-        written
+        written?;
+        if let Some((_, last)) = places {
+            self.reach(last);
+        }
+        Ok(())
     }
 
     pub(super) async fn rollback(&self) -> Result<()> {
@@ -122,7 +139,9 @@ impl Writer {
         match rows {
             Ok(rows) => {
                 *state = State::Idle(Some(conn));
-                bounds(&rows)
+                let bounds = bounds(&rows)?;
+                self.reach(bounds.head);
+                Ok(bounds)
             }
             Err(error) => {
                 *state = State::Idle(given_up(conn).await);
@@ -300,7 +319,7 @@ pub(super) fn bounds(rows: &[SqliteRow]) -> Result<Bounds> {
 impl Rows {
     /// Whether these events come right after the log's end.
     fn follows(&self, head: Seq) -> bool {
-        self.first_event.is_none_or(|first| first == head.next())
+        self.places.is_none_or(|(first, _)| first == head.next())
     }
 
     /// Whether some room may have a block's worth of messages with those that are sent.

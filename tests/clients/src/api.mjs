@@ -66,12 +66,4 @@ export class Api {
       await this.#again()
     }
   }
-
-  /** The end of the log, once it is past a place: it may be told a moment after what was acknowledged. */
-  async headPast(place) {
-    for (;;) {
-      const { head } = await this.ask('query Head { head }')
-      if (head > place) return head
-    }
-  }
 }

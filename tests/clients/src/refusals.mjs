@@ -10,9 +10,8 @@ import { Server, token } from './server.mjs'
 async function scene(t) {
   const server = await Server.start(t)
   const api = new Api(() => server.http, token('ada'))
-  const before = (await api.ask(HEAD)).head
   const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'scene' } })
-  const head = await api.headPast(before)
+  const { head } = await api.ask(HEAD)
   const roomId = createRoom.room.id
   const send = async body => (await api.ask(SEND, { input: { id: uuid(), roomId, body } })).sendMessage.message.id
   return { server, api, head, roomId, send, places: { ws: server.ws, http: server.http, online: () => server.ready } }

@@ -113,7 +113,7 @@ impl Client {
         let act = self.next(stage).unwrap();
         self.done.set(self.done.get() + 1);
         match act {
-            Act::Plan => self.planned.set(Some(stage.tail.head())),
+            Act::Plan => self.planned.set(Some(stage.tail.end(&*stage.store).seq)),
             Act::Subscribe(id, about, from) => self.subscribe(stage, id, about, from),
             Act::Unsubscribe(id) => {
                 let socket = self.socket(stage);
@@ -162,7 +162,8 @@ impl Client {
 
     fn subscribe(&self, stage: &Stage, id: char, about: About, from: From) {
         let socket = self.socket(stage);
-        let head = self.planned.take().unwrap_or_else(|| stage.tail.head());
+        let head = self.planned.take();
+        let head = head.unwrap_or_else(|| stage.tail.end(&*stage.store).seq);
         let cursor = |seq| stage.store.epochs().cursor(seq);
         let (after, resume) = match from {
             From::Now => (None, None),
