@@ -157,7 +157,7 @@ pub(super) async fn members(
     page.await?.ok_or(Error::Internal)
 }
 
-/// A page of a list of rooms. Each list is a statement of its own; the same list twice is one.
+/// A page of a list of rooms.
 pub(super) async fn rooms(
     ctx: &Context<'_>,
     list: RoomList,
@@ -165,13 +165,13 @@ pub(super) async fn rooms(
 ) -> Result<Rooms, Error> {
     let store = store(ctx)?;
     let alone = Loaders::default();
-    let read = |keys: Vec<(RoomList, PageArgs<RoomKey>)>| async move {
+    let read = |keys| async move {
         let mut found = HashMap::new();
-        for (list, args) in keys {
-            let page = Arc::new(store.room_page(&list, &args).await?);
-            found.insert((list, args), page);
+        for (args, lists) in by_args(keys) {
+            let pages = store.room_pages(&lists, &args).await?;
+            found.extend(keyed(lists, args, pages));
         }
-        Ok::<_, StoreError>(found)
+        Ok(found)
     };
     let page = loaders(ctx, &alone).room_pages.load((list, args), read);
     page.await?.ok_or(Error::Internal)
@@ -218,23 +218,23 @@ pub(super) async fn reacted(ctx: &Context<'_>, id: MessageId) -> Result<Emojis, 
     Ok(reacted.unwrap_or_default())
 }
 
-/// The rooms of which the same piece is wanted: one statement each.
-fn by_args<K: Eq + Hash>(keys: Vec<(RoomId, PageArgs<K>)>) -> HashMap<PageArgs<K>, Vec<RoomId>> {
+/// The lists of which the same piece is wanted: read at once.
+fn by_args<L, K: Eq + Hash>(keys: Vec<(L, PageArgs<K>)>) -> HashMap<PageArgs<K>, Vec<L>> {
     let mut groups: HashMap<_, Vec<_>> = HashMap::new();
-    for (room, args) in keys {
-        groups.entry(args).or_default().push(room);
+    for (list, args) in keys {
+        groups.entry(args).or_default().push(list);
     }
     groups
 }
 
-type Keyed<K, T> = ((RoomId, PageArgs<K>), Arc<Page<T>>);
+type Keyed<L, K, T> = ((L, PageArgs<K>), Arc<Page<T>>);
 
-fn keyed<K: Clone, T>(
-    rooms: Vec<RoomId>,
+fn keyed<L, K: Clone, T>(
+    lists: Vec<L>,
     args: PageArgs<K>,
     pages: Vec<Page<T>>,
-) -> impl Iterator<Item = Keyed<K, T>> {
+) -> impl Iterator<Item = Keyed<L, K, T>> {
     let pages = pages.into_iter().map(Arc::new);
-    let keys = rooms.into_iter().map(move |room| (room, args.clone()));
+    let keys = lists.into_iter().map(move |list| (list, args.clone()));
     keys.zip(pages)
 }

@@ -335,12 +335,12 @@ pub trait Store: Send + Sync + 'static {
     /// A user's profile, whoever asks; `None` when it never signed in and was never added to a room.
     async fn profile(&self, id: &UserId) -> Result<Option<Arc<User>>, StoreError>;
 
-    /// A page of rooms, newest activity first.
-    async fn room_page(
+    /// Of each of these lists a page, newest activity first.
+    async fn room_pages(
         &self,
-        list: &RoomList,
+        lists: &[RoomList],
         args: &PageArgs<RoomKey>,
-    ) -> Result<Page<Arc<Room>>, StoreError>;
+    ) -> Result<Vec<Page<Arc<Room>>>, StoreError>;
 
     /// For each of these rooms a page of its messages, oldest first. The key is the place where a message was sent.
     async fn message_pages(

@@ -90,6 +90,38 @@ async fn pages_of_many_rooms_take_the_same_as_of_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_in_common_with_a_page_of_members_take_one() {
+    let mut world = World::new().await;
+    let names: Vec<String> = (0..30).map(|n| format!("user {n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let room = world.room("ada", "PRIVATE", &names).await;
+    for (n, name) in names.iter().enumerate() {
+        for _ in 0..n % 3 {
+            world.room("ada", "PRIVATE", &[name]).await;
+        }
+    }
+    let query =
+        "query($room: ID!, $first: Int) { room(id: $room) { members(first: $first) { nodes {
+        user { id rooms(first: 5) { nodes { id } } } } } } }";
+    let mut counts = Vec::new();
+    for first in [2, 31] {
+        counts.push(reads(&mut world, query, json!({"room": room, "first": first})).await);
+    }
+    assert_eq!(counts[0], counts[1]);
+    // The room, its members, the viewer's own rooms, those in common.
+    assert_eq!(counts[1], 4);
+    let answer = world
+        .ask("ada", query, json!({"room": room, "first": 31}))
+        .await;
+    let members = answer["room"]["members"]["nodes"].as_array().unwrap();
+    for member in members.iter().skip(1) {
+        let n = names.iter().position(|name| member["user"]["id"] == *name);
+        let rooms = member["user"]["rooms"]["nodes"].as_array().unwrap();
+        assert_eq!(rooms.len(), 1 + n.unwrap() % 3, "{member}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unread_counts_of_a_page_of_rooms_take_one() {
     let mut world = World::new().await;
     for n in 0..40 {

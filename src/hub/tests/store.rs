@@ -335,11 +335,11 @@ impl Store for MemoryStore {
     async fn profile(&self, _: &UserId) -> Result<Option<Arc<User>>, StoreError> {
         unimplemented!()
     }
-    async fn room_page(
+    async fn room_pages(
         &self,
-        _: &RoomList,
+        _: &[RoomList],
         _: &PageArgs<RoomKey>,
-    ) -> Result<Page<Arc<Room>>, StoreError> {
+    ) -> Result<Vec<Page<Arc<Room>>>, StoreError> {
         unimplemented!()
     }
     async fn message_pages(

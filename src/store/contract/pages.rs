@@ -171,7 +171,7 @@ pub(crate) async fn a_page_of_members_goes_by_joining<B: Bench>(bench: B) {
 
 pub(crate) async fn rooms_are_listed_by_activity<B: Bench>(bench: B) {
     let mut pen = Pen::new(bench.store()).await;
-    let (ada, bob) = (pen.user("ada"), pen.user("bob"));
+    let [ada, bob, eve] = ["ada", "bob", "eve"].map(|name| pen.user(name));
     let mut rooms = Vec::new();
     for n in 0..6 {
         let visibility = if n % 3 == 0 {
@@ -179,7 +179,12 @@ pub(crate) async fn rooms_are_listed_by_activity<B: Bench>(bench: B) {
         } else {
             Visibility::Public
         };
-        let others: &[_] = if n % 2 == 0 { &[&bob] } else { &[] };
+        let others: &[_] = match n {
+            0 | 2 => &[&bob],
+            3 => &[&eve],
+            4 => &[&bob, &eve],
+            _ => &[],
+        };
         rooms.push(pen.create_room(&ada, others, visibility));
     }
     pen.delete_room(&ada, rooms[2]);
@@ -191,7 +196,7 @@ pub(crate) async fn rooms_are_listed_by_activity<B: Bench>(bench: B) {
         member.is_some_and(|it| it.is_active())
     };
     type Holds<'a> = &'a dyn Fn(&Room) -> bool;
-    let lists: [(RoomList, Holds<'_>); 4] = [
+    let lists: [(RoomList, Holds<'_>); 6] = [
         (RoomList::Public, &|room| {
             room.visibility == Visibility::Public
         }),
@@ -200,24 +205,42 @@ pub(crate) async fn rooms_are_listed_by_activity<B: Bench>(bench: B) {
         (RoomList::Shared(ada.clone(), bob.clone()), &|room| {
             is_in(room, &ada) && is_in(room, &bob)
         }),
+        (RoomList::Shared(eve.clone(), ada.clone()), &|room| {
+            is_in(room, &eve) && is_in(room, &ada)
+        }),
+        (RoomList::Shared(bob.clone(), eve.clone()), &|room| {
+            is_in(room, &bob) && is_in(room, &eve)
+        }),
     ];
     let key = |room: &Room| RoomKey {
         at: room.last_activity_at,
         id: room.id,
     };
     let keys: Vec<RoomKey> = pen.rooms.values().map(|room| key(room)).collect();
+    let mut expected = Vec::new();
     for (list, holds) in lists {
         let mut rooms: Vec<Arc<Room>> = (pen.rooms.values())
             .filter(|it| !it.deleted && holds(it))
             .cloned()
             .collect();
         rooms.sort_by_key(|it| std::cmp::Reverse((it.last_activity_at, it.id)));
-        for args in all_args(&keys) {
-            let page = bench.store().room_page(&list, &args).await.unwrap();
-            let expected = cut(&rooms, &args, |it, key| {
-                (key.at, key.id).cmp(&(it.last_activity_at, it.id))
-            });
-            assert_eq!(page, expected, "{list:?} {args:?}");
+        expected.push((list, rooms));
+    }
+    let lists: Vec<RoomList> = expected.iter().map(|(list, _)| list.clone()).collect();
+    for args in all_args(&keys) {
+        let expected: Vec<_> = (expected.iter())
+            .map(|(_, rooms)| {
+                cut(rooms, &args, |it, key| {
+                    (key.at, key.id).cmp(&(it.last_activity_at, it.id))
+                })
+            })
+            .collect();
+        let store = bench.store();
+        let all = store.room_pages(&lists, &args).await.unwrap();
+        assert_eq!(all, expected, "{args:?}");
+        for (list, expected) in lists.iter().zip(expected) {
+            let alone = store.room_pages(std::slice::from_ref(list), &args);
+            assert_eq!(alone.await.unwrap(), [expected], "{list:?} {args:?}");
         }
     }
 }

@@ -305,14 +305,13 @@ impl Store for SqliteStore {
             .map_err(failed("reading a profile"))
     }
 
-    async fn room_page(
+    async fn room_pages(
         &self,
-        list: &RoomList,
+        lists: &[RoomList],
         args: &PageArgs<RoomKey>,
-    ) -> Result<Page<Arc<Room>>, StoreError> {
-        self.read_room_page(list, args)
-            .await
-            .map_err(failed("reading a page of rooms"))
+    ) -> Result<Vec<Page<Arc<Room>>>, StoreError> {
+        let pages = self.read_room_pages(lists, args).await;
+        pages.map_err(failed("reading pages of rooms"))
     }
 
     async fn message_pages(

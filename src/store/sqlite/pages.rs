@@ -1,5 +1,6 @@
 //! Pages and look-ups: each one statement, however many rooms it is for.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
@@ -94,32 +95,49 @@ impl SqliteStore {
         Ok(self.read(statement, |mut row| row.user()).await?.pop())
     }
 
-    pub(super) async fn read_room_page(
+    /// All that are shared are read at once: there may be as many as members on a page. Of the others there is one each.
+    pub(super) async fn read_room_pages(
         &self,
-        list: &RoomList,
+        lists: &[RoomList],
         args: &PageArgs<RoomKey>,
-    ) -> Result<Page<Arc<Room>>> {
-        let way = usize::from(args.backwards);
-        let statement = match list {
-            RoomList::Public => sqlx::query(sql::ROOMS_PUBLIC[way]),
-            RoomList::Of(user) => sqlx::query(sql::ROOMS_OF[way]).bind(user.as_str().to_owned()),
-            RoomList::Shared(one, other) => sqlx::query(sql::ROOMS_SHARED[way])
-                .bind(one.as_str().to_owned())
-                .bind(other.as_str().to_owned()),
-        };
-        // The list runs downwards: all of it lies between the greatest place and the least.
-        let place = |key: Option<RoomKey>, at: i64, id: &[u8]| match key {
-            Some(key) => (key.at.0, key.id.uuid().as_bytes().to_vec()),
-            None => (at, id.to_vec()),
-        };
-        let after = place(args.after, i64::MAX, &ID_MAX);
-        let before = place(args.before, i64::MIN, &[]);
-        let statement = (statement.bind(after.0).bind(after.1))
-            .bind(before.0)
-            .bind(before.1)
-            .bind(one_more(args.limit));
-        let rooms = self.read(statement, |mut row| row.room()).await?;
-        Ok(page(rooms, args.limit, args.backwards, false))
+    ) -> Result<Vec<Page<Arc<Room>>>> {
+        let pairs: Vec<_> = lists.iter().filter_map(pair).collect();
+        let mut shared = match &pairs[..] {
+            [] => Vec::new(),
+            pairs => self.read_shared_rooms(pairs, args).await?,
+        }
+        .into_iter();
+        let mut pages = Vec::with_capacity(lists.len());
+        for list in lists {
+            let ways = usize::from(args.backwards);
+            let statement = match list {
+                RoomList::Public => sqlx::query(sql::ROOMS_PUBLIC[ways]),
+                RoomList::Of(user) => {
+                    sqlx::query(sql::ROOMS_OF[ways]).bind(user.as_str().to_owned())
+                }
+                RoomList::Shared(..) => {
+                    pages.extend(shared.next());
+                    continue;
+                }
+            };
+            let rooms = self.read(between(statement, args), |mut row| row.room());
+            pages.push(page(rooms.await?, args.limit, args.backwards, false));
+        }
+        Ok(pages)
+    }
+
+    async fn read_shared_rooms(
+        &self,
+        pairs: &[(&str, &str)],
+        args: &PageArgs<RoomKey>,
+    ) -> Result<Vec<Page<Arc<Room>>>> {
+        let statement =
+            sqlx::query(sql::ROOMS_SHARED[usize::from(args.backwards)]).bind(array(pairs)?);
+        let row = |mut row: Columns<'_>| Ok((row.int()?, row.room()?));
+        let rows = self.read(between(statement, args), row).await?;
+        Ok(pages(lists(pairs.len(), rows)?, args, |room| {
+            Reverse((room.last_activity_at, room.id))
+        }))
     }
 
     pub(super) async fn read_message_pages(
@@ -179,6 +197,28 @@ impl SqliteStore {
         let rows: Vec<SqliteRow> = self.readers.fetch(statement).await?;
         rows.iter().map(|it| row(Columns::of(it))).collect()
     }
+}
+
+/// The two users whose rooms in common a list holds.
+fn pair(list: &RoomList) -> Option<(&str, &str)> {
+    match list {
+        RoomList::Shared(one, other) => Some((one.as_str(), other.as_str())),
+        RoomList::Public | RoomList::Of(_) => None,
+    }
+}
+
+/// Binds the bounds of a list of rooms. It runs downwards: all of it lies between the greatest place and the least.
+fn between(statement: Statement, args: &PageArgs<RoomKey>) -> Statement {
+    let place = |key: Option<RoomKey>, at: i64, id: &[u8]| match key {
+        Some(key) => (key.at.0, key.id.uuid().as_bytes().to_vec()),
+        None => (at, id.to_vec()),
+    };
+    let after = place(args.after, i64::MAX, &ID_MAX);
+    let before = place(args.before, i64::MIN, &[]);
+    (statement.bind(after.0).bind(after.1))
+        .bind(before.0)
+        .bind(before.1)
+        .bind(one_more(args.limit))
 }
 
 /// One more than is wanted tells whether there is more.

@@ -252,13 +252,16 @@ macro_rules! rooms_of {
     };
 }
 
+/// For each pair of users a piece of the rooms that both are in. Binds: pairs of user ids; then as above.
 macro_rules! rooms_shared {
     ($direction:literal) => {
-        room_page!(
-            "members AS member CROSS JOIN members AS other ON other.room = member.room \
-             CROSS JOIN rooms AS room ON room.id = member.room \
-             WHERE member.user = ? AND member.standing = 1 AND other.user = ? AND other.standing = 1 AND room.deleted = 0",
-            $direction
+        concat!(
+            "SELECT list.key, ", room!(), " FROM json_each(?) AS list CROSS JOIN rooms AS room ON room.id IN (",
+            "SELECT piece.id FROM members AS member CROSS JOIN members AS other ON other.room = member.room ",
+            "CROSS JOIN rooms AS piece ON piece.id = member.room WHERE member.user = list.value ->> 0 AND member.standing = 1 ",
+            "AND other.user = list.value ->> 1 AND other.standing = 1 AND piece.deleted = 0 ",
+            "AND (piece.last_activity_at, piece.id) < (?, ?) AND (piece.last_activity_at, piece.id) > (?, ?) ",
+            "ORDER BY piece.last_activity_at ", $direction, ", piece.id ", $direction, " LIMIT ?)",
         )
     };
 }
