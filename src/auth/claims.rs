@@ -64,6 +64,15 @@ impl Claims {
         })
     }
 
+    /// About what it takes in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let of_one_user = [&self.sub, &self.name, &self.picture];
+        let of_times = [&self.exp, &self.nbf, &self.iat];
+        let of_servers = [&self.iss, &self.aud];
+        let all = of_one_user.iter().chain(&of_times).chain(&of_servers);
+        size_of::<Self>() + all.map(|value| held(value)).sum::<usize>()
+    }
+
     fn begun(&self, now: Timestamp) -> Result<(), &'static str> {
         if self.nbf.is_null() {
             return Ok(());
@@ -118,6 +127,20 @@ impl Claims {
             None => &self.nbf,
         };
         past(said, now).unwrap_or_default()
+    }
+}
+
+/// What a value holds beside itself, in bytes. Values nest at most 128 deep: serde_json reads no more.
+fn held(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(|it| size_of::<Value>() + held(it)).sum(),
+        Value::Object(fields) => {
+            let field =
+                |(name, it): (&String, &Value)| 2 * size_of::<Value>() + name.len() + held(it);
+            fields.iter().map(field).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::key::Key;
+use super::verified::Edition;
 use crate::error::Error;
 
 /// Between two fetches, so that tokens with made-up keys cannot make this server a burden to another.
@@ -34,12 +35,13 @@ pub(super) struct Jwks {
 #[derive(Clone)]
 struct Known {
     keys: Arc<KeySet>,
+    edition: Edition,
     since: Instant,
 }
 
 /// By `kid`; keys without one are under `None`.
 #[derive(Default, Debug)]
-struct KeySet(HashMap<Option<String>, Key>);
+struct KeySet(HashMap<Option<String>, Arc<Key>>);
 
 /// Why a fetch failed. Logged, never shown to a client.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +82,8 @@ impl Jwks {
         self.refresh(self.fetched.lock().await, |_| true).await;
     }
 
-    /// The key that a token names.
-    pub(super) async fn key_of(&self, token: &str) -> Result<Key, Error> {
+    /// The key that a token names, and the set that it is of.
+    pub(super) async fn key_of(&self, token: &str) -> Result<(Arc<Key>, Edition), Error> {
         let header = jsonwebtoken::decode_header(token);
         let kid = header
             .map_err(|_| Error::BadToken { why: "malformed" })?
@@ -103,7 +105,8 @@ impl Jwks {
         }
         // Never had a set: the token may be as good as any, there is only no telling.
         let known = self.known().ok_or(Error::Busy)?;
-        find(&known).ok_or(Error::BadToken { why: "unknown key" })
+        let key = find(&known).ok_or(Error::BadToken { why: "unknown key" })?;
+        Ok((key, known.edition))
     }
 
     fn known(&self) -> Option<Known> {
@@ -124,11 +127,15 @@ impl Jwks {
         let since = Instant::now();
         *turn = Some(since);
         match self.fetch().await {
-            Ok(keys) => {
+            Ok((keys, edition)) => {
                 tracing::info!(url = %self.url, keys = keys.0.len(), "keys fetched");
                 let keys = Arc::new(keys);
                 let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-                *known = Some(Known { keys, since });
+                *known = Some(Known {
+                    keys,
+                    edition,
+                    since,
+                });
             }
             Err(error) => {
                 tracing::warn!(url = %self.url, %error, "keys could not be fetched; the last ones stay in force");
@@ -136,7 +143,7 @@ impl Jwks {
         }
     }
 
-    async fn fetch(&self) -> Result<KeySet, FetchError> {
+    async fn fetch(&self) -> Result<(KeySet, Edition), FetchError> {
         let request = self.client.get(self.url.clone());
         let mut response = request.header("accept", "application/json").send().await?;
         if response.status() != reqwest::StatusCode::OK {
@@ -149,7 +156,7 @@ impl Jwks {
             }
             body.extend_from_slice(&chunk);
         }
-        KeySet::parse(&body)
+        Ok((KeySet::parse(&body)?, Edition::of(&body)))
     }
 }
 
@@ -174,7 +181,7 @@ impl KeySet {
                 continue;
             };
             if let Some(key) = Key::from_jwk(&jwk) {
-                keys.entry(jwk.common.key_id).or_insert(key);
+                keys.entry(jwk.common.key_id).or_insert(Arc::new(key));
             }
         }
         if keys.is_empty() {
@@ -184,7 +191,7 @@ impl KeySet {
     }
 
     /// The key of this name. A token that names none has the only key, where there is only one.
-    fn find(&self, kid: Option<&str>) -> Option<&Key> {
+    fn find(&self, kid: Option<&str>) -> Option<&Arc<Key>> {
         match kid {
             Some(kid) => self.0.get(&Some(kid.to_owned())),
             None if self.0.len() == 1 => self.0.values().next(),

@@ -12,6 +12,7 @@ mod renewal;
 mod revocations;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +26,10 @@ pub use revocations::Revocations;
 
 use crate::error::Error;
 use crate::model::{Timestamp, User};
+use claims::Claims;
 use jwks::Jwks;
 use key::Key;
+use verified::{Edition, Verified};
 
 /// Who is asking, for as long as its token holds.
 #[derive(Clone, Debug)]
@@ -59,11 +62,13 @@ pub enum KeySource {
 pub struct Authenticator {
     keys: Keys,
     rules: Rules,
+    verified: Verified,
     revocations: Arc<Revocations>,
 }
 
 enum Keys {
-    One(Key, Option<Secret>),
+    Symmetric(Key, Secret),
+    Public(Key, Edition),
     Set(Jwks),
 }
 
@@ -81,12 +86,13 @@ impl Authenticator {
         let keys = match source {
             KeySource::Secret(secret) => Keys::symmetric(secret),
             KeySource::Development { file } => Keys::symmetric(dev_key::read_or_make(&file)?),
-            KeySource::PublicKey(key) => Keys::One(key.0, None),
+            KeySource::PublicKey(key) => Keys::Public(key.0, Edition::of(b"the only one")),
             KeySource::Jwks(url) => Keys::Set(Jwks::new(url)),
         };
         Ok(Self {
             keys,
             rules,
+            verified: Verified::default(),
             revocations: Arc::default(),
         })
     }
@@ -107,15 +113,37 @@ impl Authenticator {
         if token.len() > Self::TOKEN_BYTES_MAX {
             return Err(Error::BadToken { why: "too long" });
         }
-        let claims = match &self.keys {
-            Keys::One(key, _) => key.verify(token)?,
-            Keys::Set(jwks) => jwks.key_of(token).await?.verify(token)?,
+        let viewer = match &self.keys {
+            // A hash of it is all that there is to check.
+            Keys::Symmetric(key, _) => self.judged(&key.verify(token)?)?,
+            Keys::Public(key, edition) => self.verified(token, key, *edition)?,
+            Keys::Set(jwks) => {
+                let (key, edition) = jwks.key_of(token).await?;
+                self.verified(token, &key, edition)?
+            }
         };
-        let viewer = claims.viewer(&self.rules, Timestamp::now())?;
         if self.revocations.cover(&viewer.user.id, viewer.issued_at) {
             return Err(Error::BadToken { why: "withdrawn" });
         }
         Ok(viewer)
+    }
+
+    /// The viewer of a token that one of these public keys has signed, or was found to have signed before.
+    fn verified(&self, token: &str, key: &Key, edition: Edition) -> Result<Viewer, Error> {
+        let hash = blake3::hash(token.as_bytes());
+        if let Some(claims) = self.verified.get(edition, &hash) {
+            let viewer = self.judged(&claims);
+            // It has run out, and it will not come back.
+            return viewer.inspect_err(|_| self.verified.forget(&hash));
+        }
+        let claims = key.verify(token)?;
+        let viewer = self.judged(&claims)?;
+        self.verified.put(edition, hash, claims);
+        Ok(viewer)
+    }
+
+    fn judged(&self, claims: &Claims) -> Result<Viewer, Error> {
+        claims.viewer(&self.rules, Timestamp::now())
     }
 
     /// Whose tokens are refused though they are good.
@@ -126,7 +154,7 @@ impl Authenticator {
     /// Makes tokens, where the key is symmetric and so the server's own.
     pub fn minter(&self) -> Option<Minter> {
         match &self.keys {
-            Keys::One(_, Some(secret)) => Some(Minter::new(secret, &self.rules)),
+            Keys::Symmetric(_, secret) => Some(Minter::new(secret, &self.rules)),
             _ => None,
         }
     }
@@ -134,7 +162,7 @@ impl Authenticator {
 
 impl Keys {
     fn symmetric(secret: Secret) -> Self {
-        Self::One(Key::symmetric(&secret), Some(secret))
+        Self::Symmetric(Key::symmetric(&secret), secret)
     }
 }
 

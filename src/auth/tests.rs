@@ -210,3 +210,64 @@ fn keys_do_not_show_in_debug_output() {
     );
     assert_eq!(shown, "Secret(Secret(..)) PublicKey(Key(RS256))");
 }
+
+fn rs256(claims: &serde_json::Value) -> String {
+    let key = include_bytes!("../../tests/keys/rsa.private.pem");
+    let key = EncodingKey::from_rsa_pem(key).unwrap();
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, &key).unwrap()
+}
+
+impl Authenticator {
+    /// Has it take for good whatever text this is.
+    fn remember(&self, text: &str, claims: serde_json::Value) {
+        let Keys::Public(_, edition) = &self.keys else {
+            panic!("not a public key");
+        };
+        let claims = serde_json::from_value(claims).unwrap();
+        self.verified
+            .put(*edition, blake3::hash(text.as_bytes()), claims);
+    }
+}
+
+#[tokio::test]
+async fn a_signature_by_a_public_key_is_checked_once() {
+    let authenticator = public(RSA);
+    let token = rs256(&claims());
+    for _ in 0..3 {
+        authenticator.authenticate(&token).await.unwrap();
+        assert_eq!(authenticator.verified.len(), 1);
+    }
+    // What is remembered is believed, so the signature is not looked at again; and it is the whole token that is.
+    authenticator.remember("no token at all", claims());
+    let viewer = authenticator.authenticate("no token at all").await.unwrap();
+    assert_eq!(viewer.user.id.as_str(), "ada");
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let other = signature.replace(|c: char| c.is_ascii_lowercase(), "A");
+    let forged = format!("{signed}.{other}");
+    assert_eq!(why(&authenticator, &forged).await, "bad signature");
+    assert_eq!(authenticator.verified.len(), 2, "what is refused is not");
+    let own = secret();
+    own.authenticate(&hs256(SECRET.as_bytes())).await.unwrap();
+    assert_eq!(own.verified.len(), 0, "nor what costs nothing");
+}
+
+#[tokio::test]
+async fn a_token_that_is_remembered_is_judged_each_time() {
+    let authenticator = public(RSA);
+    let now = Timestamp::now().0 / 1000;
+    let leeway = Authenticator::LEEWAY_SECS.cast_signed();
+    authenticator.remember("held", json!({ "sub": "ada", "exp": now - leeway - 1 }));
+    authenticator.remember("holds", json!({ "sub": "ada", "exp": now - leeway + 60 }));
+    assert_eq!(why(&authenticator, "held").await, "expired");
+    assert_eq!(authenticator.verified.len(), 1, "it will not come back");
+    authenticator.authenticate("holds").await.unwrap();
+
+    let token = rs256(&json!({ "sub": "ada", "iat": now, "exp": now + 60 }));
+    authenticator.authenticate(&token).await.unwrap();
+    let ada = crate::model::UserId::parse("id", "ada").unwrap();
+    let withdrawn = |up_to| [(ada.clone(), up_to)].into();
+    authenticator.revocations().replace(withdrawn(now));
+    assert_eq!(why(&authenticator, &token).await, "withdrawn");
+    authenticator.revocations().replace(withdrawn(now - 1));
+    authenticator.authenticate(&token).await.unwrap();
+}

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::auth::{Authenticator, KeySource, Keys, Rules};
 
 /// Whoever publishes the keys: answers every request with what it was last told to say, and counts.
 struct Publisher {
@@ -90,7 +91,7 @@ fn token(kid: Option<&str>) -> String {
 }
 
 async fn accepted(jwks: &Jwks, token: &str) -> Result<(), Error> {
-    jwks.key_of(token).await?.verify(token).map(|_| ())
+    jwks.key_of(token).await?.0.verify(token).map(|_| ())
 }
 
 fn unknown(outcome: Result<(), Error>) -> bool {
@@ -179,4 +180,32 @@ fn keys_that_cannot_be_used_are_passed_over() {
     let set = KeySet::parse(keys.to_string().as_bytes()).unwrap();
     let kids: Vec<_> = set.0.keys().flatten().collect();
     assert_eq!(kids, ["no alg"]);
+}
+
+#[tokio::test]
+async fn what_a_key_has_signed_is_forgotten_when_the_set_changes() {
+    let publisher = Publisher::start().await;
+    publisher.publishes(&[ed25519("a")]);
+    let mut authenticator =
+        Authenticator::new(KeySource::Jwks(publisher.url.clone()), Rules::default()).unwrap();
+    authenticator.keys = Keys::Set(publisher.jwks(Duration::ZERO));
+    let (good, strange) = (token(Some("a")), token(Some("b")));
+    authenticator.authenticate(&good).await.unwrap();
+    // A token with an unknown key has the set fetched again; it is the same.
+    authenticator.authenticate(&strange).await.unwrap_err();
+    authenticator.authenticate(&good).await.unwrap();
+    assert_eq!(publisher.asked(), 2);
+    assert_eq!(authenticator.verified.len(), 1);
+    // Another key under the same name: the old one is not trusted any more, nor what it has signed.
+    let pem = include_bytes!("../../../tests/keys/p256.private.pem");
+    let other = EncodingKey::from_ec_pem(pem).unwrap();
+    let mut jwk = Jwk::from_encoding_key(&other, Algorithm::ES256).unwrap();
+    jwk.common.key_id = Some("a".to_owned());
+    publisher.publishes(&[serde_json::to_value(jwk).unwrap()]);
+    authenticator.authenticate(&strange).await.unwrap_err();
+    match authenticator.authenticate(&good).await {
+        Err(Error::BadToken { why }) => assert_eq!(why, "wrong algorithm"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(authenticator.verified.len(), 0);
 }
