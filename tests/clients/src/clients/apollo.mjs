@@ -16,6 +16,7 @@ export async function open(t, places) {
       : client.query({ query, variables, fetchPolicy: 'network-only' })
   }
   return {
+    under,
     resumes: true,
     positions: pings(under),
     closes: closes(under),

@@ -54,6 +54,7 @@ export function closes(client) {
 export async function open(t, places) {
   const client = await socket(t, places)
   return {
+    under: client,
     resumes: true,
     positions: pings(client),
     closes: closes(client),

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Api, uuid } from './src/api.mjs'
+import * as apollo from './src/clients/apollo.mjs'
+import * as stock from './src/clients/graphql-ws.mjs'
+import { CREATE_ROOM, EVENTS, SEND } from './src/documents.mjs'
+import { Stream } from './src/log.mjs'
+import { printed } from './src/printed.mjs'
+import { Server, token } from './src/server.mjs'
+
+// The server forgives half a minute. So each of these is good for so many seconds.
+const LEEWAY = 30
+const good = seconds => token('ada', seconds - LEEWAY)
+
+/** A server with a room of ada's, and a subscription to it by a client that renews its token as the recipe has it. */
+async function scene(t, open, tokens) {
+  const server = await Server.start(t)
+  const api = new Api(() => server.http, token('ada'))
+  const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'renewal' } })
+  const roomId = createRoom.room.id
+  const send = async body => (await api.ask(SEND, { input: { id: uuid(), roomId, body } })).sendMessage.message.id
+  const given = { count: 0 }
+  const next = () => {
+    given.count += 1
+    return tokens()
+  }
+  const places = { ws: server.ws, http: server.http, online: () => server.ready, token: next }
+  const client = await open(t, places)
+  const { renew } = await printed('Renewing a token in place', places, { client: client.under, token: next })
+  const stream = new Stream('stream')
+  client.subscribe(EVENTS, { roomIds: [roomId] }, { next: it => stream.take(it), error: error => stream.fail(error), complete() {} })
+  await stream.until(() => stream.caughtUp, () => 'not live')
+  return { client, stream, send, given, renew }
+}
+
+const ids = stream => stream.events.map(event => event.message.id)
+
+/** Sends until so many tokens were given out, and sees each message come, once. */
+async function sendUntil({ stream, send, given, client }, enough) {
+  const sent = []
+  const asOf = Date.now()
+  while (!enough(given.count, client.closes)) {
+    assert.ok(Date.now() < asOf + 30_000, `${given.count} tokens were given out, closed with ${client.closes}`)
+    sent.push(await send('while it is renewed'))
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  sent.push(await send('after'))
+  await stream.until(() => stream.events.length >= sent.length, () => `${stream.events.length} of ${sent.length}`, 20_000)
+  assert.deepEqual(ids(stream), sent)
+}
+
+for (const [name, open] of [['graphql-ws', stock.open], ['Apollo Client', apollo.open]]) {
+  test(`${name} renews its token in place, again and again, and its socket stays`, async t => {
+    // `expiresAt` is that of the token, without what the server forgives: renewed once a second.
+    const all = await scene(t, open, () => good(5))
+    const asOf = Date.now()
+    await sendUntil(all, () => Date.now() > asOf + 8_000)
+    assert.deepEqual(all.client.closes, [], 'it outlived the first token')
+    assert.ok(all.given.count >= 4, `${all.given.count}`)
+  })
+
+  test(`${name} loses nothing where its token is not renewed in time`, async t => {
+    // The same one each time: there is no fresh one to be had until it is too late.
+    const old = good(3)
+    let closed = false
+    const all = await scene(t, open, () => (closed ? token('ada') : old))
+    all.client.under.on('closed', () => (closed = true))
+    await sendUntil(all, (_, closes) => closes.length > 0)
+    assert.deepEqual(all.client.closes, [4403])
+  })
+}
