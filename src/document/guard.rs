@@ -38,6 +38,8 @@ pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<()
         guard.judge_selections(&measure, pos)?;
         // Asked of operations only: a fragment for use under `__schema` may be deeper.
         refuse_over("levels of fields", measure.depth, limits.depth, pos)?;
+        let what = "values to introspect";
+        refuse_over(what, measure.introspected, limits.introspected, pos)?;
     }
     let nowhere = Pos::default();
     refuse_over("aliases", guard.aliases, limits.aliases, nowhere)?;
@@ -61,6 +63,10 @@ struct Measure {
     depth: usize,
     /// Lists within lists, should this lie under `__schema` or `__type`.
     lists: usize,
+    /// Values, should it lie there.
+    values: usize,
+    /// Values that do lie there.
+    introspected: usize,
 }
 
 impl Measure {
@@ -69,6 +75,8 @@ impl Measure {
             selections: self.selections.saturating_add(other.selections),
             depth: self.depth.max(other.depth),
             lists: self.lists.max(other.lists),
+            values: self.values.saturating_add(other.values),
+            introspected: self.introspected.saturating_add(other.introspected),
         }
     }
 }
@@ -151,15 +159,33 @@ impl<'a> Guard<'a> {
             name,
             "fields" | "interfaces" | "possibleTypes" | "inputFields"
         );
+        let values = below.values.saturating_mul(usually(name)).saturating_add(1);
         Ok(Measure {
             selections: below.selections.saturating_add(1),
             depth: if introspects { 1 } else { below.depth + 1 },
             lists: below.lists + usize::from(is_list),
+            values,
+            introspected: if introspects {
+                values
+            } else {
+                below.introspected
+            },
         })
     }
 
     fn judge_selections(&self, measure: &Measure, pos: Pos) -> Result<(), Rejection> {
         let what = "selections once fragments are spread out";
         refuse_over(what, measure.selections, self.limits.selections, pos)
+    }
+}
+
+/// How many values of a schema such as this one a field of introspection has.
+fn usually(name: &str) -> usize {
+    match name {
+        "types" => 130,
+        "fields" | "directives" => 8,
+        "args" | "inputFields" | "enumValues" | "possibleTypes" => 3,
+        "interfaces" => 2,
+        _ => 1,
     }
 }

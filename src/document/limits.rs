@@ -20,6 +20,8 @@ pub struct Limits {
     pub selections: usize,
     /// Lists within lists under `__schema` and `__type`. Each multiplies the answer by the size of the schema.
     pub introspection_lists: usize,
+    /// Values that introspection shows, roughly: the sum over paths of how many there usually are. It needs no token.
+    pub introspected: usize,
     /// The sum over paths of multiplied page sizes.
     pub nodes: u64,
     /// The page size of a connection that is asked for without one.
@@ -51,6 +53,7 @@ impl Default for Limits {
             directives: 50,
             selections: 500,
             introspection_lists: 2,
+            introspected: 300_000,
             nodes: 10_000,
             page: 50,
             page_max: 100,

@@ -167,6 +167,35 @@ fn introspection_that_multiplies_lists_is_refused() {
 }
 
 #[test]
+fn introspection_of_everything_passes_once_and_what_multiplies_it_is_refused() {
+    let about = |name: &str| format!("{{ __schema {{ types {{ {name} }} }} }}");
+    prepare(INTROSPECTION).unwrap();
+    // What 15 aliases could multiply: the schema, its types, their fields; in fragments too.
+    let aliased = |count: usize, what: &str| {
+        let aliases = (0..count).map(|n| format!("a{n}: {what} "));
+        aliases.collect::<String>()
+    };
+    let of_field =
+        "args { name type { name kind ofType { name kind ofType { name } } } } type { name kind }";
+    let field = format!("fields {{ {of_field} }}");
+    prepare(&about(&field)).unwrap();
+    refused_for(&about(&aliased(15, &field)), "values to introspect");
+    let types = format!("types {{ {field} }}");
+    let in_schema = format!("{{ __schema {{ {} }} }}", aliased(15, &types));
+    refused_for(&in_schema, "values to introspect");
+    let schemas = format!("{{ {} }}", aliased(15, &format!("__schema {{ {types} }}")));
+    refused_for(&schemas, "values to introspect");
+    let fragment = format!(
+        "{{ ...F }} fragment F on Query {{ {} }}",
+        aliased(15, &format!("__schema {{ {types} }}"))
+    );
+    refused_for(&fragment, "values to introspect");
+    // One type is cheap, however often.
+    let one = format!("__type(name: \"Query\") {{ {field} }}");
+    prepare(&format!("{{ {} }}", aliased(15, &one))).unwrap();
+}
+
+#[test]
 fn fifteen_aliases_pass_and_sixteen_are_refused() {
     let text = |count: usize| {
         let fields: Vec<_> = (0..count).map(|index| format!("a{index}: n")).collect();
