@@ -83,10 +83,17 @@ impl Data {
     /// Takes a JSON value; `null` is `None`.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` when its compact text is over the limit.
+    /// `BAD_USER_INPUT` when its compact text is over the limit, or holds a whole number beyond 64 bits.
     pub fn parse(value: serde_json::Value) -> Result<Option<Self>, Error> {
         if value.is_null() {
             return Ok(None);
+        }
+        if holds_what_was_rounded(&value) {
+            return Err(Error::BadInput {
+                field: "data",
+                why: "a whole number in it does not fit into 64 bits; send it as a string"
+                    .to_owned(),
+            });
         }
         let bytes = value.to_string().len();
         if bytes > Self::MAX_BYTES {
@@ -103,6 +110,22 @@ impl Data {
     /// The value.
     pub fn value(&self) -> &serde_json::Value {
         &self.0
+    }
+}
+
+/// Whether there is a whole number that 64 bits do not hold. JSON has them, and a reader has made the nearest of its floating
+/// point numbers of it: another number, in silence.
+fn holds_what_was_rounded(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    const BITS_64: f64 = 18_446_744_073_709_551_616.0;
+    match value {
+        Value::Number(number) => {
+            let held = -BITS_64 / 2.0..BITS_64;
+            number.is_f64() && number.as_f64().is_some_and(|it| !held.contains(&it))
+        }
+        Value::Array(values) => values.iter().any(holds_what_was_rounded),
+        Value::Object(fields) => fields.values().any(holds_what_was_rounded),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
 }
 
@@ -150,5 +173,31 @@ mod tests {
         assert!(Data::parse(text(4096)).is_ok());
         assert!(Data::parse(text(4097)).is_err());
         assert!(Data::parse(serde_json::Value::Null).unwrap().is_none());
+    }
+
+    #[test]
+    fn numbers_of_64_bits_come_back_as_they_were_and_greater_whole_ones_are_refused() {
+        let parse = |text: &str| Data::parse(serde_json::from_str(text).unwrap());
+        for exact in [
+            "18446744073709551615",
+            "-9223372036854775808",
+            "[0.1,-2.5,9007199254740993]",
+            "{\"a\":[1.5]}",
+        ] {
+            assert_eq!(parse(exact).unwrap().unwrap().to_string(), exact);
+        }
+        for rounded in [
+            "18446744073709551616",
+            "18446744073709551617",
+            "-9223372036854777000",
+            "[[{\"a\":100000000000000000000000}]]",
+            "1e300",
+        ] {
+            let refused = parse(rounded).unwrap_err();
+            assert!(
+                refused.to_string().contains("64 bits"),
+                "{rounded}: {refused}"
+            );
+        }
     }
 }

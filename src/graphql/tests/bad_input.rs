@@ -50,6 +50,44 @@ async fn pages_that_cannot_be() {
 }
 
 #[tokio::test]
+async fn a_whole_number_that_would_be_rounded_is_refused_wherever_it_stands() {
+    let world = World::new().await;
+    let id = world.room("ada", "PRIVATE", &[]).await;
+    let said = |number: &str| -> [(String, Value); 2] {
+        let text = format!(
+            r#"{{"input": {{"roomId": "{id}", "body": "", "data": {{"n": [{number}]}}}}}}"#
+        );
+        let query = "mutation($input: SendMessageInput!) { sendMessage(input: $input) { message { data } } }";
+        let literal = format!(
+            r#"mutation {{ sendMessage(input: {{roomId: "{id}", body: "", data: {{n: [{number}]}}}}) {{ message {{ data }} }} }}"#
+        );
+        [
+            (query.to_owned(), serde_json::from_str(&text).unwrap()),
+            (literal, json!({})),
+        ]
+    };
+    for (query, variables) in said("18446744073709551615")
+        .into_iter()
+        .chain(said("-9223372036854775808"))
+    {
+        let answer = world.ask("ada", &query, variables).await;
+        let kept = answer["sendMessage"]["message"]["data"]["n"][0].to_string();
+        assert!(
+            kept == "18446744073709551615" || kept == "-9223372036854775808",
+            "{kept}"
+        );
+    }
+    for (query, variables) in said("18446744073709551617")
+        .into_iter()
+        .chain(said("-18446744073709551617"))
+    {
+        let refusal = world.refused("ada", &query, variables).await;
+        assert_eq!(refusal["code"], "BAD_USER_INPUT", "{query}");
+        assert_eq!(refusal["field"], "data");
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_of_another_list_is_garbage() {
     let world = World::new().await;
     let id = world.room("ada", "PRIVATE", &[]).await;
