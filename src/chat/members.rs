@@ -111,9 +111,11 @@ fn go_out(
         standing,
         ..member.clone()
     });
+    // Counts that do not count those who are there are a defect: not to be made worse.
+    let less = |count: u32, by: u32| count.checked_sub(by).ok_or(Error::Internal);
     let room = Arc::new(Room {
-        member_count: room.member_count - 1,
-        owner_count: room.owner_count - owners(member.role),
+        member_count: less(room.member_count, 1)?,
+        owner_count: less(room.owner_count, owners(member.role))?,
         ..(**room).clone()
     });
     batch.put_member(member.clone());

@@ -3,25 +3,29 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor};
 
 use crate::support::{Plan, Socket, TestServer, message};
 
 const CREATE: &str =
     "mutation ($input: CreateRoomInput!) { createRoom(input: $input) { room { id } } }";
 const JOIN: &str = "mutation ($input: JoinRoomInput!) { joinRoom(input: $input) { room { id } } }";
+const LEAVE: &str = "mutation ($input: LeaveRoomInput!) { leaveRoom(input: $input) { roomId } }";
 const ADD: &str = "mutation ($input: AddMemberInput!) { addMember(input: $input) { room { id } } }";
 const SEND: &str =
     "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { duplicate } }";
 const ROOM: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const MESSAGE: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
 
-/// As `contract.graphql` lists them, but for INTERNAL_SERVER_ERROR: that takes a defect.
-const CODES: [(&str, bool); 12] = [
+/// As `contract.graphql` lists them.
+const CODES: [(&str, bool); 13] = [
     ("BAD_USER_INPUT", false),
     ("CONFLICT", false),
     ("FORBIDDEN", false),
     ("GRAPHQL_PARSE_FAILED", false),
     ("GRAPHQL_VALIDATION_FAILED", false),
+    ("INTERNAL_SERVER_ERROR", true),
     ("NOT_FOUND", false),
     ("PERSISTED_QUERY_NOT_FOUND", false),
     ("RATE_LIMITED", true),
@@ -140,8 +144,53 @@ async fn every_code_says_whether_to_try_again() {
     let answer = post(&blind, ada, json!({ "query": "{ head }" })).await;
     told.take(&answer["errors"][0]["extensions"], "UNAVAILABLE");
 
+    // A file that contradicts itself: the room counts none of those who are in it.
+    mend(&server, "UPDATE rooms SET member_count = 0").await;
+    let left = json!({ "roomId": ROOM });
+    let answer = post(&server, ben, asked(LEAVE, left.clone())).await;
+    told.take(&answer["errors"][0]["extensions"], "INTERNAL_SERVER_ERROR");
+    assert_eq!(answer["errors"][0]["message"], "internal error");
+    mend(&server, "UPDATE rooms SET member_count = 2").await;
+    let answer = post(&server, ben, asked(LEAVE, left)).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+
     let expected = CODES.map(|(code, retryable)| (code.to_owned(), retryable));
     assert_eq!(told.0, BTreeMap::from(expected));
+}
+
+/// Writes into the file beside the server that runs on it.
+async fn mend(server: &TestServer, statement: &'static str) {
+    let options = SqliteConnectOptions::new().filename(server.database());
+    let mut file = options.connect().await.unwrap();
+    file.execute("PRAGMA ignore_check_constraints = ON")
+        .await
+        .unwrap();
+    file.execute(statement).await.unwrap();
+    file.close().await.unwrap();
+}
+
+/// Damage to the file is nothing that a client can do anything about, and the cause is nothing that it is told.
+#[tokio::test]
+async fn what_the_file_says_and_cannot_be_is_told_as_a_store_that_does_not_answer() {
+    let server = TestServer::start();
+    let ada = server.token("ada");
+    let rooms = json!({ "query": "{ rooms { nodes { id } } }" });
+    for (statement, is_answered) in [
+        ("UPDATE rooms SET visibility = 1", true),
+        ("UPDATE rooms SET visibility = 1, data = 'no JSON'", false),
+        ("UPDATE rooms SET visibility = 1, data = NULL", true),
+    ] {
+        mend(&server, statement).await;
+        let answer = post(&server, Some(&ada), rooms.clone()).await;
+        assert_eq!(answer.get("errors").is_none(), is_answered, "{answer}");
+        if !is_answered {
+            let mut told = Told::default();
+            told.take(&answer["errors"][0]["extensions"], "UNAVAILABLE");
+            assert!(told.0["UNAVAILABLE"]);
+            assert!(!answer.to_string().contains("JSON"), "{answer}");
+            assert!(server.logs().text().contains("a read failed"));
+        }
+    }
 }
 
 /// The same codes by the other way in.
