@@ -35,6 +35,7 @@ use crate::transport::drain::Drain;
 use crate::transport::http::Http;
 use crate::transport::listener::Listener;
 use crate::transport::playground::{self, PlaygroundConfig};
+use crate::transport::ws::Waits;
 
 /// How long a development token of the playground's holds: a day of trying things out.
 const PLAYGROUND_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -126,6 +127,8 @@ impl Server {
         let signalling = tokio::spawn(signalling);
         let api = Api::new(settings, &parts)?;
         let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
+        let health = health::routes(parts.store.clone(), parts.drain.clone());
+        let listener = listener.always(health.layer(middleware::from_fn(logs::request)));
         let listening = tokio::spawn(listener.serve(
             router(settings, &parts, &api),
             parts.drain.clone(),
@@ -179,9 +182,12 @@ impl Server {
 }
 
 async fn bind(settings: &Settings) -> Result<Listener, Bad> {
-    Listener::bind(settings.bind, settings.connections_per_ip)
-        .await
-        .map_err(|error| unusable(settings, &error))
+    let bound = Listener::bind(settings.bind, settings.connections_per_ip).await;
+    let listener = bound.map_err(|error| unusable(settings, &error))?;
+    Ok(match settings.ping_every {
+        Some(every) => listener.give_up_after(every + Waits::default().answer),
+        None => listener,
+    })
 }
 
 fn unusable(settings: &Settings, error: &std::io::Error) -> Bad {

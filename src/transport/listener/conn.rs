@@ -20,17 +20,22 @@ use crate::hub::Sink;
 #[derive(Debug)]
 pub struct Conn {
     tcp: TcpStream,
-    _place: Place,
+    place: Place,
 }
 
 impl Conn {
     pub(super) fn new(tcp: TcpStream, place: Place) -> Self {
-        Self { tcp, _place: place }
+        Self { tcp, place }
     }
 
     /// The stream itself: `try_read`, `try_write`, `readable` and `writable` take it by reference.
     pub fn tcp(&self) -> &TcpStream {
         &self.tcp
+    }
+
+    /// Whether its address has as many connections as it may without this one.
+    pub(super) fn is_spare(&self) -> bool {
+        self.place.spare
     }
 
     /// Lets the kernel take less for a client that does not read. Left alone it takes up to 4 MB, and says for as long that

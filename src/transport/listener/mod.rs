@@ -19,6 +19,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,6 +33,8 @@ use tower::ServiceExt;
 pub use conn::{Conn, SharedConn};
 pub use takeover::Takeover;
 
+pub(in crate::transport) use places::household;
+
 use places::Places;
 use takeover::{Desk, Taken};
 
@@ -38,8 +42,12 @@ use super::drain::Drain;
 
 /// A client that has not sent a whole request head by then is not one. Idle connections end by it too.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// For those who take a place that is spare: these are few.
+const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A token of 8 KiB, cookies and all else that browsers send.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// The kernel's own limit is some 15 minutes. A ping's interval and the time for an answer.
+const SILENCE: Duration = Duration::from_secs(35);
 /// Long enough for some connection to end and leave its descriptor, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What one connection too many is told. Written without waiting, so best effort.
@@ -51,6 +59,9 @@ const TOO_MANY: &[u8] =
 pub struct Listener {
     tcp: TcpListener,
     places: Places,
+    silence: Duration,
+    /// What is answered to those whose address has as many connections as it may.
+    spare: Router,
 }
 
 impl Listener {
@@ -62,7 +73,23 @@ impl Listener {
         Ok(Self {
             tcp: TcpListener::bind(addr).await?,
             places: Places::new(per_ip),
+            silence: SILENCE,
+            spare: full(Router::new()),
         })
+    }
+
+    /// Answers these also to those whose address has as many connections as it may: whoever asks how the server is must not hear how
+    /// that address is.
+    pub fn always(self, routes: Router) -> Self {
+        Self {
+            spare: full(routes),
+            ..self
+        }
+    }
+
+    /// Gives a peer up that acknowledges nothing of what it is sent for so long.
+    pub fn give_up_after(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// What it is bound to; tells the port where 0 was asked for.
@@ -104,6 +131,11 @@ impl Listener {
                 Ok((tcp, peer)) => {
                     failing = false;
                     if let Some(conn) = self.admit(tcp, peer) {
+                        let router = if conn.is_spare() {
+                            &self.spare
+                        } else {
+                            &router
+                        };
                         let http = speak(conn, peer, router.clone(), drain.clone(), stop.clone());
                         let cut = cut.clone();
                         open.spawn(async move { cut.run_until_cancelled(http).await });
@@ -133,8 +165,17 @@ impl Listener {
             tracing::debug!(%error, %peer, "the connection was gone before it was served");
             return None;
         }
+        if let Err(error) = give_up_after(&tcp, self.silence) {
+            tracing::debug!(%error, %peer, "a peer that vanishes is noticed late");
+        }
         Some(Conn::new(tcp, place))
     }
+}
+
+/// These routes, and for all else that the address is full.
+fn full(routes: Router) -> Router {
+    let full = (StatusCode::TOO_MANY_REQUESTS, [(CONNECTION, "close")]);
+    routes.fallback(move || std::future::ready(full))
 }
 
 async fn speak(
@@ -167,13 +208,17 @@ async fn speak_http(
     });
     // One that comes while the server is stopping is answered once: it may be asking whether the server is ready.
     let late = drain.has_begun();
+    let (once, header_timeout) = match conn.0.is_spare() {
+        true => (true, SPARE_HEADER_TIMEOUT),
+        false => (late, HEADER_TIMEOUT),
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(header_timeout)
         .max_buf_size(HEADER_BYTES_MAX)
         // For the answer to an upgrade: see there.
         .preserve_header_case(true)
-        .keep_alive(!late)
+        .keep_alive(!once)
         .serve_connection(TokioIo::new(conn), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -205,6 +250,20 @@ async fn speak_http(
         tracing::debug!(%error, %peer, "the connection ended early");
     }
     None
+}
+
+/// A peer that vanishes says nothing, and a stream hears nothing from its client anyway: what is left unacknowledged tells. RFC 5482.
+#[cfg(target_os = "linux")]
+fn give_up_after(tcp: &TcpStream, silence: Duration) -> io::Result<()> {
+    let silence_ms = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(tcp, silence_ms)?)
+}
+
+/// Where the kernel cannot be told to, it asks a peer that is quiet now and then.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(tcp: &TcpStream, silence: Duration) -> io::Result<()> {
+    let keepalive = socket2::TcpKeepalive::new().with_time(silence);
+    socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
 }
 
 /// The client went away between connecting and being accepted; the listener is well.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use axum::http::response::Parts;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderName, HeaderValue, Response};
 use chrono::Utc;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -69,6 +69,7 @@ impl Desk {
         let Some(begin) = begin else {
             return response;
         };
+        // Hyper asks for this only once it has written all of the answers before: nothing is lost with it.
         let head = head(response.into_parts().0);
         if let Some(tell) = lock(&self.0).take() {
             // Whoever would be told drops this future with the connection.
@@ -86,12 +87,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn head(mut parts: Parts) -> Vec<u8> {
     // Of the empty body that stood in for the stream.
     parts.headers.remove(CONTENT_LENGTH);
-    // Said only where the connection's end is the body's: undici, which is Node's fetch, then takes every end for the right
-    // one, even where the last chunk has not come.
-    if !parts.headers.contains_key(TRANSFER_ENCODING) {
-        let close = HeaderValue::from_static("close");
-        parts.headers.insert(CONNECTION, close);
-    }
+    // That the connection ends with this is said by `close` only where its end is the body's: undici, which is Node's fetch, then
+    // takes every end for the right one, even where the last chunk has not come. Elsewhere it may be kept for no time.
+    let (name, value) = match parts.headers.contains_key(TRANSFER_ENCODING) {
+        true => (HeaderName::from_static("keep-alive"), "timeout=0"),
+        false => (CONNECTION, "close"),
+    };
+    parts.headers.insert(name, HeaderValue::from_static(value));
     let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     if let Ok(date) = HeaderValue::try_from(date) {
         parts.headers.insert(DATE, date);

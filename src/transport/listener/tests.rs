@@ -1,5 +1,5 @@
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,6 +30,7 @@ impl Served {
         let router = Router::new()
             .route("/", get(|| async { "hello" }))
             .route("/up", any(move |request| up(request, hand_over.clone())));
+        let listener = listener.always(Router::new().route("/health", get(|| async { "well" })));
         let addr = listener.local_addr().unwrap();
         let drain = Drain::new(Duration::ZERO);
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
@@ -88,6 +89,11 @@ async fn an_upgraded_connection_is_the_stream_itself_and_keeps_its_place() {
     let (conn, early) = served.upgraded.recv().await.unwrap();
     assert_eq!(early, "early");
     assert!(conn.0.tcp().nodelay().unwrap());
+    #[cfg(target_os = "linux")]
+    assert_eq!(
+        rustix::net::sockopt::tcp_user_timeout(conn.0.tcp()).unwrap(),
+        35_000
+    );
     conn.0.tcp().writable().await.unwrap();
     conn.0.tcp().try_write(b"straight").unwrap();
     let mut straight = [0; 8];
@@ -99,6 +105,73 @@ async fn an_upgraded_connection_is_the_stream_itself_and_keeps_its_place() {
     drop(conn);
     let (_kept, answer) = served.say(PLAIN).await;
     assert!(answer.ends_with("hello"), "{answer}");
+}
+
+/// A router that answers much at `/` and is taken over at `/stream`, and tells when that is asked for.
+fn stream_behind_an_answer(bytes: usize, asked: mpsc::UnboundedSender<()>) -> Router {
+    let large = "x".repeat(bytes);
+    let stream = move || {
+        let _ = asked.send(());
+        let begin = |conn: SharedConn, _| async move {
+            let mut conn = conn;
+            let _ = conn.write_all(b"the stream").await;
+        };
+        let response = Takeover::response(axum::http::Response::new(()), begin);
+        std::future::ready(response)
+    };
+    Router::new()
+        .route("/", get(move || std::future::ready(large.clone())))
+        .route("/stream", get(stream))
+}
+
+#[tokio::test]
+async fn a_stream_begins_behind_all_that_was_answered_before() {
+    const BYTES: usize = 60_000;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = tokio::net::TcpSocket::new_v4().unwrap();
+    client.set_recv_buffer_size(4 * 1024).unwrap();
+    let connecting = client.connect(listener.local_addr().unwrap());
+    let (accepted, client) = tokio::join!(listener.accept(), connecting);
+    let ((tcp, peer), mut client) = (accepted.unwrap(), client.unwrap());
+    // Its own kernel takes a part of the answer only.
+    socket2::SockRef::from(&tcp)
+        .set_send_buffer_size(4 * 1024)
+        .unwrap();
+    let conn = Conn::new(tcp, Places::new(None).take(peer.ip()).unwrap());
+    let (asked, mut was_asked) = mpsc::unbounded_channel();
+    let router = stream_behind_an_answer(BYTES, asked);
+    let drain = Drain::new(Duration::ZERO);
+    tokio::spawn(speak(conn, peer, router, drain, CancellationToken::new()));
+    let both = b"GET / HTTP/1.1\r\nhost: t\r\n\r\nGET /stream HTTP/1.1\r\nhost: t\r\n\r\n";
+    client.write_all(both).await.unwrap();
+    // While most of the answer waits, the stream is not asked for.
+    let asked = tokio::time::timeout(Duration::from_millis(200), was_asked.recv());
+    assert!(asked.await.is_err(), "hyper writes one answer at a time");
+    let mut said = String::new();
+    client.read_to_string(&mut said).await.unwrap();
+    let body = said.find("xxx").unwrap();
+    let answer = said[body..].trim_start_matches('x');
+    assert_eq!(said[body..].len() - answer.len(), BYTES);
+    assert_eq!(answer, "the stream");
+}
+
+#[tokio::test]
+async fn who_asks_how_the_server_is_hears_it_whoever_else_is_at_that_address() {
+    const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: t\r\n\r\n";
+    let served = Served::start(1).await;
+    let (_client, answer) = served.say(PLAIN).await;
+    assert!(answer.ends_with("hello"), "{answer}");
+    // Over and over: each is closed once it was answered.
+    for _ in 0..20 {
+        let (_, answer) = served.say(HEALTH).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("well"),
+            "{answer}"
+        );
+        let (_, answer) = served.say(PLAIN).await;
+        assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
