@@ -33,7 +33,7 @@ test-clients: binary client-tools ## Each JavaScript client as docs/clients.md p
 test-python: binary client-tools target/venv/installed ## PyPI's gql.
 	cd tests/clients && npm run --silent test:python
 
-test-browser: binary browser-tools ## The playground in headless Chromium.
+test-browser: binary browser-tools ## The playground and a page of its own in headless Chromium.
 	cd tests/browser && npm run --silent test
 
 soak: export TIDINGS_BIN := $(CURDIR)/target/release/tidings

@@ -124,6 +124,7 @@ fn sockets(settings: &Settings) -> ws::Settings {
         },
         connections_per_user: count(settings.connections_per_user),
         sockets_per_second: settings.sockets_per_second,
+        addresses_apart: settings.connections_per_ip.is_some(),
         origins: Arc::new(settings.allowed_origins.clone()),
     }
 }

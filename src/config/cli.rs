@@ -155,7 +155,8 @@ pub struct Flags {
     )]
     pub connections_per_user: Option<String>,
     /// Connections that one address may hold; an IPv6 /64 counts as one. Set it to 0, no limit, behind a reverse proxy: all
-    /// connections come from the proxy's address there. At most 1000000.
+    /// connections come from the proxy's address there. Who asks /healthz or /readyz is answered however many there are. At most
+    /// 1000000.
     #[arg(
         long,
         env = "TIDINGS_CONNECTIONS_PER_IP",
@@ -164,7 +165,7 @@ pub struct Flags {
     )]
     pub connections_per_ip: Option<String>,
     /// WebSockets and streams that open each second, over time; twice as many after a pause. Others are told to come back in some
-    /// seconds. 0: no limit. At most 1000000.
+    /// seconds. One address has a quarter of it, unless TIDINGS_CONNECTIONS_PER_IP is 0. 0: no limit. At most 1000000.
     #[arg(
         long,
         env = "TIDINGS_SOCKETS_PER_SECOND",

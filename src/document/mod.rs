@@ -112,6 +112,7 @@ impl Documents {
             operation_name,
             variables,
             persisted,
+            operation_id: _,
         } = params;
         let prepare = |text: &str| self.prepare(text, operation_name.as_deref(), variables);
         match (query, persisted) {

@@ -17,6 +17,8 @@ pub struct Params {
     pub variables: Variables,
     /// The document's hash.
     pub persisted: Option<Sha256>,
+    /// Which of the operations on a stream this is, where they share one: `extensions.operationId`.
+    pub operation_id: Option<String>,
 }
 
 /// A SHA-256 digest.
@@ -40,7 +42,9 @@ impl Params {
         let operation_name = string(&mut given, "operationName")?
             .filter(|operation_name| !operation_name.is_empty());
         let variables = object(&mut given, "variables")?;
-        let persisted = match object(&mut given, "extensions")?.remove("persistedQuery") {
+        let mut extensions = object(&mut given, "extensions")?;
+        let operation_id = extensions.remove("operationId").and_then(text);
+        let persisted = match extensions.remove("persistedQuery") {
             None | Some(Json::Null) => None,
             Some(persisted) => Some(hash(&persisted)?),
         };
@@ -52,7 +56,17 @@ impl Params {
             operation_name,
             variables: Variables::from_json(Json::Object(variables)),
             persisted,
+            operation_id,
         })
+    }
+}
+
+/// An id may be a number.
+fn text(id: Json) -> Option<String> {
+    match id {
+        Json::String(text) => Some(text),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

@@ -99,6 +99,14 @@ pub(super) fn wants_html(headers: &HeaderMap) -> bool {
     ranges(headers).any(|range| range.name == "text/html" && range.weight > 0)
 }
 
+/// Whether a word of plain text will do for an answer.
+pub(super) fn takes_text(headers: &HeaderMap) -> bool {
+    let is_text = |range: &Range| ["text/plain", "text/*", "*/*"].contains(&&*range.name);
+    !headers.contains_key(ACCEPT)
+        || is_blank(headers)
+        || ranges(headers).any(|range| is_text(&range) && range.utf8 && range.weight > 0)
+}
+
 /// Whether the body is JSON in UTF-8. Nothing else will do: a form or plain text needs no preflight, so any site's script
 /// could send it.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {

@@ -26,6 +26,7 @@ mod media;
 mod origin;
 mod origins;
 mod reply;
+mod single;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use crate::document::{Documents, Params, Prepared};
 use crate::error::Error;
 use crate::graphql::executor::Executor;
 use crate::transport::stream::{Format, Streams, Wanted};
+use crate::transport::ws::from;
 use media::Media;
 use reply::Refusal;
 
@@ -91,6 +93,12 @@ async fn entry(State(http): State<Http>, request: Request) -> Response {
     if http.playground && is_visit(&request) {
         return Redirect::to("/").into_response();
     }
+    if let Some(streams) = &http.streams
+        && let Some(wish) = single::wish(&request)
+    {
+        let answer = http.shared_stream(streams, wish, request).await;
+        return answer.unwrap_or_else(|refusal| refusal.respond(Media::Json));
+    }
     let Some(media) = media::accepted(request.headers()) else {
         return unacceptable().respond(Media::Json);
     };
@@ -104,19 +112,32 @@ impl Http {
     async fn answer(&self, request: Request, media: Media) -> Result<Response<Body>, Refusal> {
         let deadline = Instant::now() + self.timeout;
         let (parts, body) = request.into_parts();
-        let params = match parts.method {
-            Method::GET => intake::from_uri(&parts.uri)?,
-            Method::POST if !media::is_json(&parts.headers) => return Err(unsupported()),
-            Method::POST => timeout_at(deadline, intake::from_body(body))
-                .await
-                .map_err(|_| too_slow())??,
-            _ => {
-                let message = "this method is not served: use POST, or GET for queries";
-                return Err(Refusal::method(message, "GET, POST"));
-            }
-        };
+        let params = self.params(&parts, body, deadline).await?;
         let run = self.run(&parts, params, media);
         timeout_at(deadline, run).await.map_err(|_| overdue())?
+    }
+
+    async fn params(
+        &self,
+        parts: &Parts,
+        body: Body,
+        deadline: Instant,
+    ) -> Result<Params, Refusal> {
+        match parts.method {
+            Method::GET => intake::from_uri(&parts.uri),
+            Method::POST if !media::is_json(&parts.headers) => Err(unsupported()),
+            Method::POST => timeout_at(deadline, intake::from_body(body))
+                .await
+                .map_err(|_| too_slow())?,
+            _ => {
+                let message = "this method is not served: use POST, or GET for queries";
+                let allow = match self.streams {
+                    Some(_) => "GET, POST, PUT, DELETE",
+                    None => "GET, POST",
+                };
+                Err(Refusal::method(message, allow))
+            }
+        }
     }
 
     async fn run(
@@ -129,10 +150,7 @@ impl Http {
             .documents
             .prepare_params(params)
             .map_err(Refusal::graphql)?;
-        // A GET is followed from links, preloaded and repeated: it must not do anything.
-        if parts.method == Method::GET && prepared.kind == OperationType::Mutation {
-            return Err(Refusal::method("send mutations by POST", "POST"));
-        }
+        only_reads(&parts.method, &prepared)?;
         if prepared.kind == OperationType::Subscription
             && let Some(streams) = &self.streams
             && let Some(format) = media::streaming(&parts.headers)
@@ -154,18 +172,13 @@ impl Http {
         parts: &Parts,
         prepared: Prepared,
     ) -> Result<Response<Body>, Refusal> {
-        if !streams.admits(&parts.headers) {
-            let message = "this origin may not open a stream";
-            return Err(Refusal::new(StatusCode::FORBIDDEN, message));
-        }
-        // By the status, whatever else the client would accept: a result would be the end for it.
-        let viewer = self.viewer(&parts.headers).await;
-        let viewer = viewer.map_err(Refusal::by_status)?;
-        let viewer = viewer.ok_or_else(|| Refusal::passing(Error::NoToken.into()))?;
+        admitted(streams, &parts.headers)?;
+        let viewer = self.known(&parts.headers).await?;
         let wanted = Wanted {
             format,
             version: parts.version,
             headers: &parts.headers,
+            from: from(&parts.extensions),
             prepared,
             viewer,
         };
@@ -183,12 +196,34 @@ impl Http {
         execution.await.map_err(Refusal::graphql)
     }
 
+    /// Who asks for a stream. Told by the status, whatever else the client would accept: a result would be the end for it.
+    async fn known(&self, headers: &HeaderMap) -> Result<Arc<Viewer>, Refusal> {
+        let viewer = self.viewer(headers).await.map_err(Refusal::by_status)?;
+        viewer.ok_or_else(|| Refusal::passing(Error::NoToken.into()))
+    }
+
     async fn viewer(&self, headers: &HeaderMap) -> Result<Option<Arc<Viewer>>, Refusal> {
         let refuse = |error: Error| Refusal::graphql(error.into());
         let Some(token) = bearer(headers).map_err(refuse)? else {
             return Ok(None);
         };
         self.admit.admit(token).await.map(Some).map_err(refuse)
+    }
+}
+
+fn admitted(streams: &Streams, headers: &HeaderMap) -> Result<(), Refusal> {
+    let message = "this origin may not open a stream";
+    match streams.admits(headers) {
+        true => Ok(()),
+        false => Err(Refusal::new(StatusCode::FORBIDDEN, message)),
+    }
+}
+
+/// A GET is followed from links, preloaded and repeated: it must not do anything.
+fn only_reads(method: &Method, prepared: &Prepared) -> Result<(), Refusal> {
+    match *method == Method::GET && prepared.kind == OperationType::Mutation {
+        true => Err(Refusal::method("send mutations by POST", "POST")),
+        false => Ok(()),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn cors(allowed: Arc<Origins>) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(move |origin, request| {
             may_call(origin, &request.headers, &allowed)
         }))
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         // Clients send headers of their own, for tracing say; those that matter are checked where they are read.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([ETAG, RETRY_AFTER, WWW_AUTHENTICATE])

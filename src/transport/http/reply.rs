@@ -28,6 +28,8 @@ impl Refusal {
         let code = match status {
             StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
             StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+            StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::CONFLICT => Code::Conflict,
             _ => Code::BadUserInput,
         };
         Self {

@@ -602,7 +602,10 @@ async fn listed_sites_and_its_own_may_call_and_no_others() {
             ),
             (200, origin.as_str())
         );
-        assert_eq!(allowed.header("access-control-allow-methods"), "GET,POST");
+        assert_eq!(
+            allowed.header("access-control-allow-methods"),
+            "GET,POST,PUT,DELETE"
+        );
         assert_eq!(
             allowed.header("access-control-allow-headers"),
             "authorization,content-type"

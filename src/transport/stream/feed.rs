@@ -30,7 +30,7 @@ pub(super) struct Feed<C> {
     pub(super) timers: Timers,
     pub(super) drain: Drain,
     pub(super) last_words: Vec<u8>,
-    pub(super) _counted: Counted,
+    pub(super) counted: Counted,
 }
 
 impl<C: Subscriptions> Feed<C> {
@@ -38,8 +38,10 @@ impl<C: Subscriptions> Feed<C> {
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut wire: Wire<S>) {
         let end = self.run(&mut wire).await;
         tracing::debug!(?end, "stream ended");
-        // The subscription first: nothing more is queued for a stream that is closing.
+        // The subscription first: nothing more is queued for a stream that is closing. A client that is told the end may open
+        // its next one at once, without waiting for this one's farewell.
         drop(self.connection);
+        drop(self.counted);
         match end {
             End::Complete => wire.end(&self.last_words).await,
             End::Stopping => wire.end(b"").await,

@@ -11,11 +11,13 @@ mod events;
 mod feed;
 mod format;
 mod multipart;
+mod single;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,18 +33,24 @@ use super::drain::Drain;
 use super::http::{Origins, origin_allowed};
 use super::listener::{SharedConn, Takeover};
 use super::turnstile::{Later, Turnstile};
-use super::ws::{self, Endpoint, Timers, Waits, all_unavailable, lifetime, now};
+use super::ws::{self, Endpoint, Live, Timers, Waits, all_unavailable, lifetime, now};
 use crate::auth::Viewer;
 use crate::document::{Prepared, Rejection};
 use crate::error::Error;
-use crate::hub::{Hub, Outbox, Plan};
-use crate::model::Cursor;
+use crate::hub::{Framing, Hub, Outbox, Plan};
+use crate::model::{Cursor, UserId};
+use chunked::Chunked;
 use feed::Feed;
+use single::{Opened, Reservations, SingleFrames};
 use wire::Wire;
+
+pub(super) use single::Refused;
 
 /// Where streams are opened. One for the whole server.
 pub struct Streams {
     hub: Hub,
+    /// Streams of several operations.
+    pub(super) single: Reservations<Live, SharedConn>,
     census: Arc<Census>,
     drain: Drain,
     turnstile: Arc<Turnstile>,
@@ -58,6 +66,7 @@ pub(super) struct Wanted<'a> {
     pub(super) format: Format,
     pub(super) version: Version,
     pub(super) headers: &'a HeaderMap,
+    pub(super) from: Option<IpAddr>,
     pub(super) prepared: Prepared,
     pub(super) viewer: Arc<Viewer>,
 }
@@ -74,9 +83,10 @@ struct Opening {
 
 impl Streams {
     /// Streams that are counted with the sockets of `endpoint` and end as they do.
-    pub fn beside<A: ws::Api>(endpoint: &Endpoint<A>, hub: Hub) -> Arc<Self> {
+    pub fn beside(endpoint: &Arc<Endpoint<Live>>, hub: Hub) -> Arc<Self> {
         Arc::new(Self {
             hub,
+            single: Reservations::new(endpoint.clone()),
             census: endpoint.census.clone(),
             drain: endpoint.drain.clone(),
             turnstile: endpoint.turnstile.clone(),
@@ -103,17 +113,18 @@ impl Streams {
         if self.drain.has_begun() {
             return Err(later(&Error::Stopping, Later::random()));
         }
-        if let Err(refused) = self.turnstile.enter() {
-            return Err(later(&Error::Busy, refused));
-        }
         let (format, viewer) = (wanted.format, wanted.viewer);
-        let most = self.connections_per_user;
-        let counted = self.census.enter(&viewer.user.id, most);
-        let counted = counted.ok_or(Error::TooManyConnections { limit: most })?;
         let resume = match last_event_id(wanted.headers) {
             Ok(resume) => resume,
             Err(error) => return Ok(refused(format, &ws::errors(&error))),
         };
+        let most = self.connections_per_user;
+        let counted = self.census.enter(&viewer.user.id, most);
+        let counted = counted.ok_or(Error::TooManyConnections { limit: most })?;
+        // Who is refused for something else has not come in.
+        if let Err(refused) = self.turnstile.enter(wanted.from) {
+            return Err(later(&Error::Busy, refused));
+        }
         let plan = match self.hub.plan(wanted.prepared, viewer.clone()).await {
             Ok(plan) => plan,
             Err(errors) if all_unavailable(&errors) => return Err(Error::Busy.into()),
@@ -128,16 +139,44 @@ impl Streams {
             counted,
         };
         let streams = self.clone();
-        let mut head = head(format);
-        if opening.in_chunks {
-            let chunked = HeaderValue::from_static("chunked");
-            head.headers_mut().insert(TRANSFER_ENCODING, chunked);
-        }
+        let head = stream_head(format, opening.in_chunks);
         let serve = move |conn, head| async move { streams.serve(opening, conn, head).await };
         Ok(Takeover::response(head, serve))
     }
 
-    async fn serve(self: Arc<Self>, opening: Opening, conn: SharedConn, mut head: Vec<u8>) {
+    /// Answers with the stream that was reserved under a token. `user` is who asks, where the request says so.
+    ///
+    /// # Errors
+    /// There is none, it is another user's, or it is open.
+    pub(super) fn open_reserved(
+        &self,
+        token: &str,
+        user: Option<&UserId>,
+        version: Version,
+        pings: bool,
+    ) -> Result<Response<Body>, Refused> {
+        let ticket = self.single.claim(token, user)?;
+        let in_chunks = version >= Version::HTTP_11;
+        let open = move |conn: SharedConn, head| async move {
+            let framing: &'static dyn Framing = match in_chunks {
+                true => &Chunked(SingleFrames),
+                false => &SingleFrames,
+            };
+            let outbox = begin(&conn, head, Format::Events, framing);
+            // Whoever waited for it may have gone.
+            let _ = ticket.send(Opened {
+                io: conn,
+                outbox,
+                pings,
+            });
+        };
+        Ok(Takeover::response(
+            stream_head(Format::Events, in_chunks),
+            open,
+        ))
+    }
+
+    async fn serve(self: Arc<Self>, opening: Opening, conn: SharedConn, head: Vec<u8>) {
         let Opening {
             format,
             in_chunks,
@@ -146,13 +185,7 @@ impl Streams {
             viewer,
             counted,
         } = opening;
-        conn.0.bound_send_buffer();
-        let framing = format.framing(in_chunks);
-        let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, framing, conn.0.clone());
-        let outbox = Arc::new(outbox);
-        framing.frame(format.opening().as_bytes(), b"", &mut head);
-        // Before anything can be written past it.
-        outbox.push_raw(Bytes::from(head));
+        let outbox = begin(&conn, head, format, format.framing(in_chunks));
         let connection = self
             .hub
             .connect(viewer.clone(), outbox.clone(), format.envelope());
@@ -162,7 +195,7 @@ impl Streams {
             timers: self.timers(&viewer),
             drain: self.drain.clone(),
             last_words: format.last_words(in_chunks),
-            _counted: counted,
+            counted,
         };
         feed.serve(Wire::new(conn, outbox)).await;
     }
@@ -175,6 +208,21 @@ impl Streams {
         timers.acknowledged(now, lifetime(viewer), rand::random(), self.started);
         timers
     }
+}
+
+/// What a connection that has become a stream writes from: its head first.
+fn begin(
+    conn: &SharedConn,
+    mut head: Vec<u8>,
+    format: Format,
+    framing: &'static dyn Framing,
+) -> Arc<Outbox> {
+    conn.0.bound_send_buffer();
+    let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, framing, conn.0.clone());
+    framing.frame(format.opening().as_bytes(), b"", &mut head);
+    // Before anything can be written past it.
+    outbox.push_raw(Bytes::from(head));
+    Arc::new(outbox)
 }
 
 /// A stream of nothing but errors.
@@ -195,6 +243,16 @@ pub(super) fn head(format: Format) -> Response<()> {
     for (name, value) in fixed {
         head.headers_mut()
             .insert(name, HeaderValue::from_static(value));
+    }
+    head
+}
+
+/// The head of a response that does not end.
+fn stream_head(format: Format, in_chunks: bool) -> Response<()> {
+    let mut head = head(format);
+    if in_chunks {
+        let chunked = HeaderValue::from_static("chunked");
+        head.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
     head
 }

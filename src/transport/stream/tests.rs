@@ -81,7 +81,7 @@ impl Stage {
             timers,
             drain: drain.clone(),
             last_words: Format::Events.last_words(true),
-            _counted: Arc::new(Census::default()).enter(&ada, 0).unwrap(),
+            counted: Arc::new(Census::default()).enter(&ada, 0).unwrap(),
         };
         let serving = drain.spawn(feed.serve(Wire::new(server, outbox.clone())));
         Self {

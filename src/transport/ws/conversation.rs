@@ -22,11 +22,11 @@ pub struct AtOnce {
 
 /// One run of an operation: ids are used again, tickets are not. The later one is the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct Ticket(u64);
+pub(in crate::transport) struct Ticket(u64);
 
 /// What an operation turned out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(in crate::transport) enum Kind {
     /// A query or mutation: one answer.
     Single,
     /// A subscription.
@@ -35,19 +35,19 @@ pub(super) enum Kind {
 
 /// An operation to start.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Start {
+pub(in crate::transport) struct Start {
     /// The client's name for it.
-    pub(super) id: Arc<str>,
+    pub(in crate::transport) id: Arc<str>,
     /// This run.
-    pub(super) ticket: Ticket,
+    pub(in crate::transport) ticket: Ticket,
     /// `query`, `operationName`, `variables`, `extensions`: types checked, content not.
-    pub(super) request: Map<String, Json>,
+    pub(in crate::transport) request: Map<String, Json>,
     /// Where `connection_init` said that it goes on.
-    pub(super) resume: Option<Cursor>,
+    pub(in crate::transport) resume: Option<Cursor>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Phase {
+pub(in crate::transport) enum Phase {
     Opened,
     Authenticating,
     Ready,
@@ -56,15 +56,15 @@ pub(super) enum Phase {
 
 /// An operation that has not ended.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Run {
-    pub(super) id: Arc<str>,
-    pub(super) ticket: Ticket,
-    pub(super) kind: Kind,
+pub(in crate::transport) struct Run {
+    pub(in crate::transport) id: Arc<str>,
+    pub(in crate::transport) ticket: Ticket,
+    pub(in crate::transport) kind: Kind,
 }
 
 /// Why an operation may not run.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(in crate::transport) enum Refusal {
     /// Its client is told.
     Told(Error),
     /// Nobody is told: a stream that gets an error is over for its client, and the close that is to come brings it back
@@ -76,7 +76,7 @@ pub(super) enum Refusal {
 type Resume = HashMap<String, Option<Cursor>>;
 
 /// One connection's side of a conversation.
-pub(super) struct Conversation {
+pub(in crate::transport) struct Conversation {
     phase: Phase,
     stopping: bool,
     at_once: AtOnce,
@@ -91,7 +91,7 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// A socket that has just opened. `header_token` is the upgrade request's, without `Bearer `.
-    pub(super) fn new(at_once: AtOnce, header_token: Option<String>) -> Self {
+    pub(in crate::transport) fn new(at_once: AtOnce, header_token: Option<String>) -> Self {
         Self {
             phase: Phase::Opened,
             stopping: false,
@@ -104,11 +104,11 @@ impl Conversation {
         }
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(in crate::transport) fn phase(&self) -> Phase {
         self.phase
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(in crate::transport) fn is_stopping(&self) -> bool {
         self.stopping
     }
 
@@ -132,7 +132,7 @@ impl Conversation {
     }
 
     /// The client was authenticated; false when the socket has been closed meanwhile.
-    pub(super) fn acknowledge(&mut self) -> bool {
+    pub(in crate::transport) fn acknowledge(&mut self) -> bool {
         let is_awaited = self.phase == Phase::Authenticating;
         if is_awaited {
             self.phase = Phase::Ready;
@@ -141,19 +141,19 @@ impl Conversation {
     }
 
     /// Whether an operation of this id has not ended.
-    pub(super) fn runs(&self, id: &str) -> bool {
+    pub(in crate::transport) fn runs(&self, id: &str) -> bool {
         self.runs.iter().any(|run| *run.id == *id)
     }
 
     /// Whether this run is still wanted.
-    pub(super) fn wants(&self, id: &str, ticket: Ticket) -> bool {
+    pub(in crate::transport) fn wants(&self, id: &str, ticket: Ticket) -> bool {
         self.runs
             .iter()
             .any(|run| run.ticket == ticket && *run.id == *id)
     }
 
     /// Whether `connection_init` has named a place for this id that has not been used.
-    pub(super) fn has_place(&self, id: &str) -> bool {
+    pub(in crate::transport) fn has_place(&self, id: &str) -> bool {
         self.resume
             .as_ref()
             .is_some_and(|resume| resume.contains_key(id))
@@ -172,7 +172,7 @@ impl Conversation {
     ///
     /// # Errors
     /// What its client is told: nothing begins.
-    pub(super) fn begin(
+    pub(in crate::transport) fn begin(
         &mut self,
         id: &str,
         payload: Option<Map<String, Json>>,
@@ -211,7 +211,7 @@ impl Conversation {
     ///
     /// # Errors
     /// There are too many at once, or the server is stopping.
-    pub(super) fn admit(&mut self, start: &Start, kind: Kind) -> Result<(), Refusal> {
+    pub(in crate::transport) fn admit(&mut self, start: &Start, kind: Kind) -> Result<(), Refusal> {
         let (others, limit, what) = match kind {
             Kind::Single => (
                 // This one is among them already.
@@ -240,7 +240,7 @@ impl Conversation {
     }
 
     /// A run has come to its end; false when the client has stopped it before.
-    pub(super) fn finish(&mut self, id: &str, ticket: Ticket) -> bool {
+    pub(in crate::transport) fn finish(&mut self, id: &str, ticket: Ticket) -> bool {
         let is_wanted = self.wants(id, ticket);
         if is_wanted {
             self.take(id);
@@ -249,7 +249,7 @@ impl Conversation {
     }
 
     /// A stream has ended by itself; false where it is one no more.
-    pub(super) fn ended(&mut self, id: &str) -> bool {
+    pub(in crate::transport) fn ended(&mut self, id: &str) -> bool {
         let is_stream = |run: &Run| *run.id == *id && run.kind == Kind::Stream;
         let was_stream = self.runs.iter().any(is_stream);
         if was_stream {
@@ -259,7 +259,7 @@ impl Conversation {
     }
 
     /// Takes away what runs under an id, if anything does.
-    pub(super) fn take(&mut self, id: &str) -> Option<Run> {
+    pub(in crate::transport) fn take(&mut self, id: &str) -> Option<Run> {
         let at = self.runs.iter().position(|run| *run.id == *id)?;
         let run = self.runs.swap_remove(at);
         self.streams -= usize::from(run.kind == Kind::Stream);
@@ -267,12 +267,12 @@ impl Conversation {
     }
 
     /// The server is stopping: what is running goes on, nothing new starts.
-    pub(super) fn stop(&mut self) {
+    pub(in crate::transport) fn stop(&mut self) {
         self.stopping = true;
     }
 
     /// The socket has been closed: whatever still comes is ignored.
-    pub(super) fn close(&mut self) {
+    pub(in crate::transport) fn close(&mut self) {
         self.phase = Phase::Closed;
         self.runs.clear();
         self.streams = 0;

@@ -84,7 +84,7 @@ pub(in crate::transport) fn all_unavailable(errors: &str) -> bool {
 }
 
 /// As JSON.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::transport) fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }
 

@@ -97,7 +97,7 @@ impl Subscriptions for Connection {
     }
 }
 
-fn errors(rejection: Rejection) -> String {
+pub(in crate::transport) fn errors(rejection: Rejection) -> String {
     // An error of ours holds nothing that JSON cannot.
     serde_json::to_string(&rejection.errors).unwrap_or_else(|_| "[]".to_owned())
 }

@@ -10,7 +10,7 @@ use super::Close;
 use crate::model::Cursor;
 
 /// An operation's id: 36 bytes in graphql-ws, a small number elsewhere. It is kept and sent with every message.
-pub(super) const ID_BYTES_MAX: usize = 128;
+pub(in crate::transport) const ID_BYTES_MAX: usize = 128;
 /// What a pong gives back; a larger payload is left out, which the protocol allows.
 const PING_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 

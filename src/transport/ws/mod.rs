@@ -24,7 +24,7 @@ mod any_conversation;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod socket_tests;
+pub(in crate::transport) mod socket_tests;
 
 use std::sync::Arc;
 
@@ -37,9 +37,14 @@ pub use live::Live;
 pub use timers::Waits;
 pub use upgrade::{Endpoint, Settings};
 
-pub(in crate::transport) use frame::{all_unavailable, errors};
+pub(in crate::transport) use conversation::{Conversation, Kind, Refusal, Start, Ticket};
+pub(in crate::transport) use frame::{all_unavailable, errors, quoted};
+pub(in crate::transport) use live::errors as rejected;
+pub(in crate::transport) use message::ID_BYTES_MAX;
 pub(in crate::transport) use socket::{lifetime, now};
 pub(in crate::transport) use timers::{Due, Timers};
+pub(in crate::transport) use upgrade::from;
+pub(in crate::transport) use work::{Done, Work};
 
 use crate::auth::{Renewal, Viewer};
 use crate::document::Prepared;

@@ -145,7 +145,7 @@ impl Timers {
     }
 
     /// A fresh token has come, which holds for `lifetime`.
-    pub(super) fn renewed(&mut self, now: Instant, lifetime: Duration) {
+    pub(in crate::transport) fn renewed(&mut self, now: Instant, lifetime: Duration) {
         // A token that outlives the clock never expires.
         self.set(What::Expiry, now.checked_add(lifetime));
     }

@@ -1,13 +1,14 @@
 //! The HTTP request that opens a socket: origin, subprotocol, handshake.
 
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::Parts;
@@ -40,13 +41,15 @@ pub struct Settings {
     pub connections_per_user: usize,
     /// Sockets and streams that open a second; `None` for any number.
     pub sockets_per_second: Option<NonZeroU32>,
+    /// Whether addresses tell clients apart; behind a proxy they do not.
+    pub addresses_apart: bool,
     /// Which other sites' pages may open a socket: browsers let them all, and reach inner networks.
     pub origins: Arc<Origins>,
 }
 
 /// Where sockets are opened. One for the whole server.
 pub struct Endpoint<A: Api> {
-    pub(super) api: Arc<A>,
+    pub(in crate::transport) api: Arc<A>,
     pub(in crate::transport) settings: Settings,
     pub(in crate::transport) census: Arc<Census>,
     pub(in crate::transport) drain: Drain,
@@ -66,7 +69,10 @@ impl<A: Api> Endpoint<A> {
             api,
             waits: Arc::new(settings.waits),
             legacy_waits: Arc::new(Legacy::waits(&settings.waits)),
-            turnstile: Arc::new(Turnstile::new(settings.sockets_per_second)),
+            turnstile: Arc::new(Turnstile::new(
+                settings.sockets_per_second,
+                settings.addresses_apart,
+            )),
             settings,
             census: Arc::default(),
             drain,
@@ -92,7 +98,7 @@ impl<A: Api> Endpoint<A> {
             Ok(response) => response,
             Err(error) => return refused(&error),
         };
-        if let Err(later) = self.turnstile.enter() {
+        if let Err(later) = self.turnstile.enter(from(request.extensions())) {
             return not_now("too many are connecting; come back later", later);
         }
         let chosen = choose(request.headers());
@@ -220,6 +226,12 @@ fn choose(headers: &HeaderMap) -> Subprotocol {
         None => Subprotocol::Legacy { named: false },
         Some(first) => Subprotocol::Foreign(HeaderValue::from_bytes(first).ok()),
     }
+}
+
+/// Where a request comes from, as the listener has noted it.
+pub(in crate::transport) fn from(extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip())
 }
 
 /// What says something else is none: it may be meant for a proxy on the way, and the payload may hold the token.

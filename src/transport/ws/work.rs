@@ -20,7 +20,7 @@ use crate::document::Prepared;
 use crate::error::Error;
 
 /// Something has come to its end.
-pub(super) enum Done<A: Api> {
+pub(in crate::transport) enum Done<A: Api> {
     /// The token was checked.
     Authenticated(Result<Arc<Viewer>, Error>),
     /// A query was executed (its response), or could not be (errors).
@@ -45,7 +45,7 @@ struct Mutation {
 }
 
 /// The futures of one socket.
-pub(super) struct Work<A: Api> {
+pub(in crate::transport) struct Work<A: Api> {
     api: Arc<A>,
     /// On the heap, and only while there is something: most sockets only listen.
     going: Option<Box<Going<A>>>,
@@ -73,12 +73,12 @@ impl<A: Api> Default for Going<A> {
 
 impl<A: Api> Work<A> {
     /// None yet.
-    pub(super) fn new(api: Arc<A>) -> Self {
+    pub(in crate::transport) fn new(api: Arc<A>) -> Self {
         Self { api, going: None }
     }
 
     /// The next thing that comes to its end; waits for ever when nothing runs.
-    pub(super) async fn next(&mut self) -> Done<A> {
+    pub(in crate::transport) async fn next(&mut self) -> Done<A> {
         match &mut self.going {
             Some(going) if !going.running.is_empty() => {
                 going.running.next().await.unwrap_or(Done::Stopped)
@@ -96,20 +96,25 @@ impl<A: Api> Work<A> {
     }
 
     /// Whether mutations are under way.
-    pub(super) fn mutates(&self) -> bool {
+    pub(in crate::transport) fn mutates(&self) -> bool {
         let going = self.going.as_ref();
         going.is_some_and(|going| !going.mutations.is_empty())
     }
 
     /// Checks a token.
-    pub(super) fn authenticate(&mut self, token: String) {
+    pub(in crate::transport) fn authenticate(&mut self, token: String) {
         let api = self.api.clone();
         let check = async move { Done::Authenticated(api.authenticate(&token).await) };
         self.going().running.push(check.boxed());
     }
 
     /// Executes a query, beside whatever else runs.
-    pub(super) fn query(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
+    pub(in crate::transport) fn query(
+        &mut self,
+        start: Start,
+        prepared: Prepared,
+        viewer: Arc<Viewer>,
+    ) {
         let (api, ticket) = (self.api.clone(), start.ticket);
         let query = async move {
             let response = guarded(api.execute(prepared, viewer, None)).await;
@@ -120,7 +125,12 @@ impl<A: Api> Work<A> {
     }
 
     /// Plans a subscription, from where the log ends now.
-    pub(super) fn plan(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
+    pub(in crate::transport) fn plan(
+        &mut self,
+        start: Start,
+        prepared: Prepared,
+        viewer: Arc<Viewer>,
+    ) {
         let (api, ticket) = (self.api.clone(), start.ticket);
         let plan = async move {
             let plan = guarded(api.plan(prepared, viewer)).await;
@@ -131,7 +141,12 @@ impl<A: Api> Work<A> {
     }
 
     /// Executes a mutation, after those that came before.
-    pub(super) fn mutate(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
+    pub(in crate::transport) fn mutate(
+        &mut self,
+        start: Start,
+        prepared: Prepared,
+        viewer: Arc<Viewer>,
+    ) {
         self.going().mutations.insert(start.ticket);
         self.going().behind.push_back(Mutation {
             start,
@@ -142,7 +157,7 @@ impl<A: Api> Work<A> {
     }
 
     /// The client wants no more of this. A mutation that has begun is finished all the same: half of it may be done.
-    pub(super) fn stop(&mut self, ticket: Ticket) {
+    pub(in crate::transport) fn stop(&mut self, ticket: Ticket) {
         if let Some(stop) = self.going().stops.remove(&ticket) {
             stop.abort();
         }
@@ -156,7 +171,7 @@ impl<A: Api> Work<A> {
     }
 
     /// To be told of each end.
-    pub(super) fn finished(&mut self, ticket: Ticket) {
+    pub(in crate::transport) fn finished(&mut self, ticket: Ticket) {
         self.going().stops.remove(&ticket);
         self.going().mutations.remove(&ticket);
         if self.going().barrier == Some(ticket) {

@@ -5,7 +5,7 @@ mod client;
 mod fifty;
 mod log;
 mod poster;
-mod retention;
+pub(crate) mod retention;
 #[cfg(unix)]
 mod storm;
 mod stream;

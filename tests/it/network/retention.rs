@@ -31,7 +31,7 @@ async fn signed_in(server: &TestServer, resume: Value) -> Socket {
 }
 
 /// Makes everything that has happened three days older, as if so much time had gone by. No server is there.
-async fn three_days_go_by(server: &TestServer) {
+pub(crate) async fn three_days_go_by(server: &TestServer) {
     let options = SqliteConnectOptions::new().filename(server.database());
     let pool = SqlitePool::connect_with(options).await.unwrap();
     let older = "UPDATE events SET at = at - 3 * 86400000";
@@ -40,7 +40,7 @@ async fn three_days_go_by(server: &TestServer) {
 }
 
 /// Waits until the log begins behind this place.
-async fn pruned(server: &TestServer, place: &str) {
+pub(crate) async fn pruned(server: &TestServer, place: &str) {
     let query = "query($after:Cursor){changes(after:$after){reset}}";
     loop {
         let data = ask(server, "ada", query, json!({ "after": place })).await;

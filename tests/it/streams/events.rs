@@ -26,6 +26,8 @@ fn a_stream_is_a_comment_and_then_a_chunk_for_each_event() {
     assert_eq!(stream.header("content-length"), None);
     // With it Node's fetch would take a cut for an end.
     assert_eq!(stream.header("connection"), None);
+    // But it ends with the stream, and is nothing to send another request on.
+    assert_eq!(stream.header("keep-alive"), Some("timeout=0"));
     assert_eq!(stream.header("content-encoding"), None);
 
     assert_eq!(stream.chunk().unwrap(), ":\n\n");

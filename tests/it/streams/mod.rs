@@ -3,7 +3,13 @@
 mod events;
 mod graphql_sse;
 mod multipart;
+mod quiet;
 mod raw;
+mod single;
+mod single_limits;
+mod tokens;
+#[cfg(target_os = "linux")]
+mod vanished;
 
 use serde_json::{Value, json};
 
@@ -42,6 +48,11 @@ impl Scene {
             .unwrap()
             .to_owned();
         scene
+    }
+
+    /// Starts the server again after it has ended.
+    fn start_again(&mut self) {
+        self.server.start_over();
     }
 
     /// What ada is answered over plain HTTP.

@@ -7,19 +7,19 @@ use super::{SENT, Scene};
 use crate::support::{Plan, now_secs};
 
 /// Apollo Client 4's.
-const ACCEPT: &str = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,\
+pub(super) const ACCEPT: &str = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,\
      application/graphql-response+json,application/json;q=0.9";
 const CONTENT_TYPE: &str = r#"multipart/mixed;boundary="graphql";subscriptionSpec=1.0"#;
 const HEARTBEAT: &str = "\r\nContent-Type: application/json\r\n\r\n{}\r\n--graphql";
 
-fn follow(scene: &Scene) -> Request {
+pub(super) fn follow(scene: &Scene) -> Request {
     let variables = json!({ "roomId": scene.room });
     let request = Request::post(SENT, &variables);
     request.accept(ACCEPT).token(&scene.token)
 }
 
 /// A stream that is live.
-fn live(scene: &Scene, request: &Request) -> Answer {
+pub(super) fn live(scene: &Scene, request: &Request) -> Answer {
     let mut stream = request.send(&scene.server);
     assert_eq!(stream.status(), 200, "{}", stream.head());
     assert_eq!(stream.header("content-type"), Some(CONTENT_TYPE));
@@ -29,7 +29,7 @@ fn live(scene: &Scene, request: &Request) -> Answer {
 }
 
 /// What a part holds.
-fn payload(part: &str) -> Value {
+pub(super) fn payload(part: &str) -> Value {
     let text = part
         .strip_prefix("\r\nContent-Type: application/json\r\n\r\n")
         .and_then(|text| text.strip_suffix("\r\n--graphql"));

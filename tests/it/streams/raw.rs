@@ -44,6 +44,14 @@ impl Request {
         Self::new("GET", &url.as_str()["http://t".len()..])
     }
 
+    /// One more search parameter.
+    pub(crate) fn search(mut self, name: &str, value: &str) -> Self {
+        let mut url = reqwest::Url::parse(&format!("http://t{}", self.path)).unwrap();
+        url.query_pairs_mut().append_pair(name, value);
+        url.as_str()["http://t".len()..].clone_into(&mut self.path);
+        self
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: impl ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self
@@ -91,6 +99,21 @@ impl Request {
         socket.set_recv_buffer_size(4 * 1024).unwrap();
         socket.connect(&server.addr().into()).unwrap();
         self.send_over(socket.into())
+    }
+
+    /// As it is on the wire, for whoever sends it.
+    pub(crate) fn write_to(&self, mut out: impl Write) {
+        out.write_all(self.text().as_bytes()).unwrap();
+    }
+
+    /// Sends it, and reads all that comes until the connection ends.
+    pub(crate) fn send_for_all(&self, server: &TestServer) -> String {
+        let mut tcp = TcpStream::connect(server.addr()).unwrap();
+        tcp.set_read_timeout(Some(DEADLINE)).unwrap();
+        tcp.write_all(self.text().as_bytes()).unwrap();
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     fn send_over(&self, mut tcp: TcpStream) -> Answer {
@@ -207,7 +230,8 @@ impl Answer {
         self.tcp.write_all(text.as_bytes()).unwrap();
     }
 
-    fn until(&mut self, end: &str) -> Option<String> {
+    /// All up to this, and this; `None` where it does not come.
+    pub(crate) fn until(&mut self, end: &str) -> Option<String> {
         let end = end.as_bytes();
         loop {
             let at = self.read.windows(end.len()).position(|bytes| bytes == end);

@@ -199,13 +199,19 @@ impl TestServer {
         self.start_again()
     }
 
-    /// Starts it again after it has ended, on the same port and database.
-    pub(crate) fn start_again(self) -> Self {
+    /// As [`Self::start_again`], in its own place.
+    pub(crate) fn start_over(&mut self) {
         let plan = Plan {
             folder: self.plan.folder.clone(),
             env: self.plan.env.clone(),
         };
-        plan.env("TIDINGS_BIND", self.addr).start()
+        *self = plan.env("TIDINGS_BIND", self.addr).start();
+    }
+
+    /// Starts it again after it has ended, on the same port and database.
+    pub(crate) fn start_again(mut self) -> Self {
+        self.start_over();
+        self
     }
 }
 

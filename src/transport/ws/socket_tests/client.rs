@@ -52,6 +52,7 @@ impl World {
             },
             connections_per_user: 0,
             sockets_per_second: None,
+            addresses_apart: true,
             origins: Arc::new(Origins::Listed(Vec::new())),
         };
         change(&mut settings);

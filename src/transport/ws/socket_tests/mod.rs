@@ -7,6 +7,6 @@ mod order;
 mod raw;
 mod rfc6455;
 mod size;
-mod stage;
+pub(in crate::transport) mod stage;
 mod time;
 mod wire;

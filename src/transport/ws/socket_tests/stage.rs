@@ -17,38 +17,38 @@ use crate::hub::{Envelope, Frame, Notice, Outbox};
 use crate::model::{Cursor, Timestamp, User, UserId};
 use crate::transport::ws::{Api, Subscriptions, frame};
 
-pub(super) const HEAD: &str = "00000000010000000007";
+pub(in crate::transport) const HEAD: &str = "00000000010000000007";
 
 /// - Tokens: `bad`, `busy`, `never` are what they say; `ada 60` is ada for a minute.
 /// - `{ at(gate) }`: variables `{"gate": "g"}` make an operation wait until [`Stage::open`] is called with `g`.
 /// - Variables `{"token": "ada 90"}` make a mutation bring a fresh token.
 /// - `{ panic }` panics, `{ refused }` is refused, `{ large }` answers a megabyte; `subscription { busy }` is `UNAVAILABLE`.
 /// - Mutations and subscriptions note the name of their first field on the first poll.
-pub(super) struct Stage {
+pub(in crate::transport) struct Stage {
     /// First fields of mutations and subscriptions, as their execution or planning began.
-    pub(super) begun: Mutex<Vec<String>>,
+    pub(in crate::transport) begun: Mutex<Vec<String>>,
     /// Operations that wait at a gate.
-    pub(super) waiting: Semaphore,
+    pub(in crate::transport) waiting: Semaphore,
     /// Operations dropped before their end.
-    pub(super) dropped: Arc<Semaphore>,
+    pub(in crate::transport) dropped: Arc<Semaphore>,
     gates: Mutex<HashMap<String, Arc<watch::Sender<bool>>>>,
     lines: Mutex<Vec<Arc<Line>>>,
 }
 
 /// What a connection has been told.
-pub(super) struct Line {
-    pub(super) outbox: Arc<Outbox>,
+pub(in crate::transport) struct Line {
+    pub(in crate::transport) outbox: Arc<Outbox>,
     envelope: Arc<dyn Envelope>,
-    pub(super) subscribed: Mutex<HashMap<Arc<str>, Option<Cursor>>>,
+    pub(in crate::transport) subscribed: Mutex<HashMap<Arc<str>, Option<Cursor>>>,
     /// Its client has closed the socket.
-    pub(super) left: AtomicBool,
+    pub(in crate::transport) left: AtomicBool,
     ended: AtomicBool,
     notices: Mutex<Vec<Notice>>,
     noticed: Notify,
     changed: Notify,
 }
 
-pub(super) struct LineEnd(Arc<Line>);
+pub(in crate::transport) struct LineEnd(Arc<Line>);
 
 impl Default for Stage {
     fn default() -> Self {
@@ -70,12 +70,12 @@ impl Stage {
             .clone()
     }
 
-    pub(super) fn open(&self, gate: &str) {
+    pub(in crate::transport) fn open(&self, gate: &str) {
         self.gate(gate).send_replace(true);
     }
 
     /// The connection of the newest socket.
-    pub(super) fn line(&self) -> Arc<Line> {
+    pub(in crate::transport) fn line(&self) -> Arc<Line> {
         self.lines.lock().unwrap().last().unwrap().clone()
     }
 
@@ -219,7 +219,7 @@ impl Api for Stage {
 
 impl Line {
     /// Waits until the connection is gone.
-    pub(super) async fn ended(&self) {
+    pub(in crate::transport) async fn ended(&self) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -232,7 +232,7 @@ impl Line {
     }
 
     /// Waits until a subscription has begun, and says from where.
-    pub(super) async fn subscribed(&self, id: &str) -> Option<Cursor> {
+    pub(in crate::transport) async fn subscribed(&self, id: &str) -> Option<Cursor> {
         loop {
             let changed = self.changed.notified();
             if let Some(resume) = self.subscribed.lock().unwrap().get(id) {
@@ -243,7 +243,7 @@ impl Line {
     }
 
     /// Waits until a subscription has ended.
-    pub(super) async fn unsubscribed(&self, id: &str) {
+    pub(in crate::transport) async fn unsubscribed(&self, id: &str) {
         loop {
             let changed = self.changed.notified();
             if !self.subscribed.lock().unwrap().contains_key(id) {
@@ -254,7 +254,7 @@ impl Line {
     }
 
     /// Delivers a payload.
-    pub(super) fn deliver(&self, id: &str, payload: &Json) -> bool {
+    pub(in crate::transport) fn deliver(&self, id: &str, payload: &Json) -> bool {
         self.outbox.push(Frame {
             own: self.envelope.next_prefix(id),
             shared: format!("{payload}}}").into(),
@@ -262,7 +262,7 @@ impl Line {
     }
 
     /// Ends a stream, as the hub does.
-    pub(super) fn end(&self, id: &str) {
+    pub(in crate::transport) fn end(&self, id: &str) {
         self.subscribed.lock().unwrap().remove(id);
         let error = self.envelope.error(id, &frame::errors(&Error::Internal));
         self.outbox.push(Frame::whole(error));
@@ -272,7 +272,7 @@ impl Line {
         self.tell(Notice::Ended(id.into()));
     }
 
-    pub(super) fn tell(&self, notice: Notice) {
+    pub(in crate::transport) fn tell(&self, notice: Notice) {
         self.notices.lock().unwrap().push(notice);
         self.noticed.notify_one();
     }

@@ -1,0 +1,477 @@
+//! One reservation's task: operations run, their results written to the stream, or kept until it comes.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_graphql::parser::types::OperationType;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde_json::Map;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Refused;
+use super::events::{SingleEvents, complete, next};
+use crate::auth::Viewer;
+use crate::document::Prepared;
+use crate::hub::{Envelope, Frame, Notice, Outbox};
+use crate::transport::census::Counted;
+use crate::transport::stream::wire::{Event, Wire};
+use crate::transport::ws::{
+    self, Api, Conversation, Done, Due, Endpoint, Kind, Start, Subscriptions, Ticket, Timers,
+    Waits, Work, all_unavailable, lifetime, now,
+};
+
+/// A stream that nobody has opened by then will not be.
+const RESERVED: Duration = Duration::from_secs(30);
+/// Where so much waits to be written, no more operations are taken: answers could pile up without end.
+const FULL_BYTES: usize = 2 * Outbox::BUDGET_BYTES;
+
+/// What a request asks of a reservation.
+pub(super) enum Order {
+    /// An operation begins.
+    Execute {
+        id: Arc<str>,
+        /// Or the errors for which it does not run, a JSON array.
+        prepared: Result<Prepared, String>,
+        viewer: Arc<Viewer>,
+        answer: oneshot::Sender<Result<(), Refused>>,
+    },
+    /// The client wants no more of one.
+    Stop {
+        id: Arc<str>,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// The stream has come: what is queued in `outbox` is written to `io`.
+pub(in crate::transport::stream) struct Opened<S> {
+    pub(in crate::transport::stream) io: S,
+    pub(in crate::transport::stream) outbox: Arc<Outbox>,
+    pub(in crate::transport::stream) pings: bool,
+}
+
+/// How a stream ends. None of these is told: the client comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The server stops. What waits is written.
+    Stopping,
+    /// Cut off where it stands.
+    Cut,
+    /// The client is gone, or never came.
+    Lost,
+}
+
+/// Where results go.
+enum Stream<A: Api> {
+    /// Nowhere yet: they wait.
+    Reserved { kept: Vec<Kept<A>>, bytes: usize },
+    /// To the client.
+    Open {
+        connection: A::Connection,
+        outbox: Arc<Outbox>,
+    },
+}
+
+/// What waits for the stream.
+enum Kept<A: Api> {
+    Text(Bytes),
+    Plan(Start, A::Plan),
+}
+
+impl<A: Api> Stream<A> {
+    fn connection(&self) -> Option<&A::Connection> {
+        match self {
+            Self::Open { connection, .. } => Some(connection),
+            Self::Reserved { .. } => None,
+        }
+    }
+}
+
+impl<A: Api> Kept<A> {
+    fn is_of(&self, ticket: Ticket) -> bool {
+        matches!(self, Self::Plan(start, _) if start.ticket == ticket)
+    }
+}
+
+/// A reservation and all that belongs to it.
+pub(super) struct Reservation<A: Api> {
+    endpoint: Arc<Endpoint<A>>,
+    viewer: Arc<Viewer>,
+    /// The mutation that brought its token; none where the reservation did.
+    renewed_by: Option<Ticket>,
+    conversation: Conversation,
+    work: Work<A>,
+    timers: Timers,
+    stream: Stream<A>,
+    /// The server stops, and this stream's turn has come.
+    leaving: bool,
+    end: Option<End>,
+    _counted: Counted,
+}
+
+impl<A: Api> Reservation<A> {
+    /// What reservations wait for, where sockets wait for this.
+    pub(super) fn waits(waits: &Waits) -> Waits {
+        Waits {
+            init: RESERVED,
+            ..*waits
+        }
+    }
+
+    pub(super) fn new(
+        endpoint: &Arc<Endpoint<A>>,
+        waits: Arc<Waits>,
+        viewer: Arc<Viewer>,
+        counted: Counted,
+    ) -> Self {
+        Self {
+            viewer,
+            renewed_by: None,
+            conversation: Conversation::new(endpoint.settings.at_once, None),
+            work: Work::new(endpoint.api.clone()),
+            timers: Timers::new(waits, now()),
+            stream: Stream::Reserved {
+                kept: Vec::new(),
+                bytes: 0,
+            },
+            leaving: false,
+            end: None,
+            endpoint: endpoint.clone(),
+            _counted: counted,
+        }
+    }
+
+    /// Serves it to its end.
+    pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        orders: mpsc::Receiver<Order>,
+        stream: oneshot::Receiver<Opened<S>>,
+    ) {
+        let (end, wire) = self.run(orders, stream).await;
+        tracing::debug!(?end, "stream of several operations ended");
+        // The subscriptions first: nothing more is queued for a stream that is closing.
+        self.stream = Stream::Reserved {
+            kept: Vec::new(),
+            bytes: 0,
+        };
+        if let (End::Stopping, Some(mut wire)) = (end, wire) {
+            wire.end(b"").await;
+        }
+    }
+
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut stream: oneshot::Receiver<Opened<S>>,
+    ) -> (End, Option<Wire<S>>) {
+        let drain = self.endpoint.drain.clone();
+        let mut begun = pin!(drain.begun());
+        let mut stopping = false;
+        let mut wire = None;
+        let mut wake_at = self.wake_at();
+        let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
+        loop {
+            if let Some(end) = self.end {
+                return (end, wire);
+            }
+            // Put off lazily, as a socket does.
+            if self.wake_at() < wake_at {
+                wake_at = self.wake_at();
+                alarm.as_mut().reset(wake_at.into());
+            }
+            tokio::select! {
+                event = next_event(&mut wire) => self.happened(&event, &wire),
+                opened = &mut stream, if wire.is_none() => match opened {
+                    Ok(opened) => wire = Some(self.open(opened)),
+                    // Whoever claimed it went away.
+                    Err(_) => self.end = Some(End::Lost),
+                },
+                Some(order) = orders.recv() => self.obey(order),
+                done = self.work.next() => self.done(done),
+                notice = next_notice(self.stream.connection()) => self.noticed(notice),
+                () = &mut alarm => {
+                    self.alarm();
+                    wake_at = self.wake_at();
+                    alarm.as_mut().reset(wake_at.into());
+                }
+                () = &mut begun, if !stopping => {
+                    stopping = true;
+                    if wire.is_none() {
+                        self.end = Some(End::Lost);
+                    }
+                    self.timers.leave(now() + drain.delay());
+                }
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        const NEVER: Duration = Duration::from_secs(3600);
+        self.timers.next().unwrap_or_else(|| now() + NEVER)
+    }
+
+    fn happened<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        event: &Event,
+        wire: &Option<Wire<S>>,
+    ) {
+        let waiting = wire
+            .as_ref()
+            .is_some_and(|wire| wire.outbox().queued_bytes() > 0);
+        match event {
+            Event::Wrote => self.timers.wrote(now(), waiting),
+            Event::Blocked => self.timers.waiting(now()),
+            Event::Lost => self.end = Some(End::Lost),
+        }
+    }
+
+    /// The stream is there: what was kept for it goes out, and what was planned begins.
+    fn open<S: AsyncRead + AsyncWrite + Unpin>(&mut self, opened: Opened<S>) -> Wire<S> {
+        let Opened { io, outbox, pings } = opened;
+        let (api, viewer) = (&self.endpoint.api, &self.viewer);
+        let envelope = Arc::new(SingleEvents { pings });
+        let connection = api.connect(viewer.clone(), outbox.clone(), envelope);
+        let now = now();
+        self.timers.initialised(now);
+        let first_ping = rand::random();
+        let started = self.endpoint.started;
+        self.timers
+            .acknowledged(now, lifetime(viewer), first_ping, started);
+        let open = Stream::Open {
+            connection,
+            outbox: outbox.clone(),
+        };
+        if let Stream::Reserved { kept, .. } = std::mem::replace(&mut self.stream, open) {
+            for kept in kept {
+                match kept {
+                    Kept::Text(text) => self.say(text),
+                    Kept::Plan(start, plan) => self.follow(start, plan),
+                }
+            }
+        }
+        Wire::new(io, outbox)
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Execute {
+                id,
+                prepared,
+                viewer,
+                answer,
+            } => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.execute(&id, prepared, viewer));
+            }
+            Order::Stop { id, done } => {
+                self.stop(&id);
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        id: &str,
+        prepared: Result<Prepared, String>,
+        viewer: Arc<Viewer>,
+    ) -> Result<(), Refused> {
+        if self.conversation.runs(id) {
+            return Err(Refused::Running);
+        }
+        if self.waiting_bytes() > FULL_BYTES {
+            return Err(Refused::Full);
+        }
+        // What it asks for is prepared already, and names no place to go on from.
+        let Ok(start) = self.conversation.begin(id, Some(Map::new())) else {
+            return Err(Refused::Full);
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(errors) => {
+                self.refuse(&start, &errors);
+                return Ok(());
+            }
+        };
+        let kind = match prepared.kind {
+            OperationType::Subscription => Kind::Stream,
+            OperationType::Query | OperationType::Mutation => Kind::Single,
+        };
+        match self.conversation.admit(&start, kind) {
+            Ok(()) => {}
+            Err(ws::Refusal::Told(error)) => {
+                self.refuse(&start, &ws::errors(&error));
+                return Ok(());
+            }
+            Err(ws::Refusal::Untold) => return Err(Refused::Stopping),
+        }
+        match prepared.kind {
+            OperationType::Query => self.work.query(start, prepared, viewer),
+            OperationType::Mutation => self.work.mutate(start, prepared, viewer),
+            OperationType::Subscription => self.work.plan(start, prepared, viewer),
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, id: &str) {
+        let Some(run) = self.conversation.take(id) else {
+            return;
+        };
+        self.work.stop(run.ticket);
+        if run.kind == Kind::Stream {
+            match &mut self.stream {
+                Stream::Open { connection, .. } => connection.unsubscribe(id),
+                Stream::Reserved { kept, .. } => kept.retain(|kept| !kept.is_of(run.ticket)),
+            }
+            self.settle(id);
+        }
+    }
+
+    /// A subscription that ended by itself just before has left a notice, which must not be taken for one about the next of
+    /// that id.
+    fn settle(&mut self, gone: &str) {
+        while let Some(notice) = next_notice(self.stream.connection()).now_or_never() {
+            match notice {
+                Notice::Ended(id) if *id == *gone => {}
+                notice => self.noticed(notice),
+            }
+        }
+    }
+
+    fn done(&mut self, done: Done<A>) {
+        match done {
+            Done::Answered(start, result) => self.answered(&start, result),
+            Done::Mutated(start, result, fresh) => {
+                if let Some(viewer) = fresh {
+                    self.renew(viewer, start.ticket);
+                }
+                self.answered(&start, result);
+            }
+            Done::Planned(start, planned) => {
+                self.work.finished(start.ticket);
+                match planned {
+                    Ok(plan) => self.follow(start, plan),
+                    Err(errors) => self.not_planned(&start, &errors),
+                }
+            }
+            // No token is checked here: each request brings its own.
+            Done::Authenticated(_) | Done::Stopped => {}
+        }
+        self.leave_when_quiet();
+    }
+
+    fn answered(&mut self, start: &Start, result: Result<String, String>) {
+        self.work.finished(start.ticket);
+        match result {
+            Ok(response) if self.conversation.finish(&start.id, start.ticket) => {
+                self.say(next(&start.id, &response));
+                self.say(complete(&start.id));
+            }
+            Ok(_) => {}
+            Err(errors) => self.refuse(start, &errors),
+        }
+    }
+
+    /// As a socket does it: of two fresh tokens the one that was sent later counts.
+    fn renew(&mut self, viewer: Arc<Viewer>, ticket: Ticket) {
+        if self.renewed_by.is_some_and(|later| later > ticket) {
+            return;
+        }
+        if let Stream::Open { connection, .. } = &self.stream {
+            self.timers.renewed(now(), lifetime(&viewer));
+            connection.renew(&viewer);
+        }
+        self.viewer = viewer;
+        self.renewed_by = Some(ticket);
+    }
+
+    fn follow(&mut self, start: Start, plan: A::Plan) {
+        if !self.conversation.wants(&start.id, start.ticket) {
+            return;
+        }
+        match &mut self.stream {
+            Stream::Open { connection, .. } => connection.subscribe(start.id, plan, None),
+            Stream::Reserved { kept, .. } => kept.push(Kept::Plan(start, plan)),
+        }
+    }
+
+    /// An error ends a subscription for good. What passes cuts the stream instead, and its client comes back.
+    fn not_planned(&mut self, start: &Start, errors: &str) {
+        if !all_unavailable(errors) {
+            self.refuse(start, errors);
+        } else if self.conversation.wants(&start.id, start.ticket) {
+            self.end = Some(End::Cut);
+        }
+    }
+
+    fn refuse(&mut self, start: &Start, errors: &str) {
+        if self.conversation.finish(&start.id, start.ticket) {
+            self.say(SingleEvents { pings: false }.error(&start.id, errors));
+            self.say(complete(&start.id));
+        }
+    }
+
+    fn noticed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Ended(id) => {
+                self.conversation.ended(&id);
+            }
+            Notice::Close(..) => self.end = Some(End::Cut),
+        }
+    }
+
+    fn alarm(&mut self) {
+        while let Some(due) = self.timers.due(now()) {
+            match (due, &self.stream) {
+                (Due::Close(_), _) => self.end = Some(End::Cut),
+                (Due::Leave, _) => {
+                    self.leaving = true;
+                    self.leave_when_quiet();
+                }
+                (Due::Ping, Stream::Open { connection, .. }) => connection.ping(),
+                (Due::Ping, Stream::Reserved { .. }) => {}
+            }
+        }
+    }
+
+    fn leave_when_quiet(&mut self) {
+        if self.leaving && !self.work.mutates() {
+            self.end = Some(End::Stopping);
+        }
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        match &self.stream {
+            Stream::Reserved { bytes, .. } => *bytes,
+            Stream::Open { outbox, .. } => outbox.queued_bytes(),
+        }
+    }
+
+    fn say(&mut self, text: Bytes) {
+        match &mut self.stream {
+            Stream::Open { outbox, .. } => {
+                outbox.push(Frame::whole(text));
+            }
+            Stream::Reserved { kept, bytes } => {
+                *bytes += text.len();
+                kept.push(Kept::Text(text));
+            }
+        }
+    }
+}
+
+async fn next_event<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Option<Wire<S>>) -> Event {
+    match wire {
+        Some(wire) => wire.event().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_notice(connection: Option<&impl Subscriptions>) -> Notice {
+    match connection {
+        Some(connection) => connection.notice().await,
+        None => std::future::pending().await,
+    }
+}

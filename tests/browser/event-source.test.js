@@ -1,0 +1,104 @@
+// A browser's own EventSource, which can send no token, by the recipe that docs/clients.md prints.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+
+import { addressed, block } from '../clients/src/printed.mjs'
+import { Proxy } from '../clients/src/proxy.mjs'
+import { launch } from './browser.js'
+import { ask, serve } from './server.js'
+
+const SENT = 'subscription ($roomId: ID!, $after: Cursor) { messageSent(roomId: $roomId, after: $after) { body } }'
+
+let server
+let browser
+
+before(async () => {
+  server = await serve()
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+async function room(name) {
+  const { createRoom } = await ask(server, 'ada', `mutation { createRoom(input: { name: "${name}" }) { room { id } } }`)
+  return createRoom.room.id
+}
+
+const say = (roomId, body) =>
+  ask(server, 'ada', `mutation { sendMessage(input: { roomId: "${roomId}", body: "${body}" }) { message { id } } }`)
+
+/** A page that runs the recipe, and hears what is said in rooms by their names. */
+async function visit(proxy) {
+  const page = await browser.newPage()
+  // Of the server's own origin; nothing is on it.
+  await page.goto(proxy.http.replace('/graphql', '/healthz'))
+  await page.exposeFunction('fetchToken', () => server.token('ada'))
+  const recipe = addressed(block('EventSource', 'js'), { ws: proxy.ws, http: proxy.http })
+  await page.evaluate(recipe => {
+    const body = `${recipe.replace('export function', 'function')}\nreturn follow`
+    window.follow = new Function('token', body)(window.fetchToken)
+    window.heard = {}
+    window.stop = {}
+    window.opened = 0
+    const Native = window.EventSource
+    window.EventSource = class extends Native {
+      constructor(url) {
+        super(url)
+        this.addEventListener('open', () => { window.opened += 1 })
+      }
+    }
+  }, recipe)
+  return page
+}
+
+const follow = (page, name, roomId, after) =>
+  page.evaluate(
+    ([name, query, variables]) => {
+      window.heard[name] = []
+      window.stop[name] = window.follow(query, variables, {
+        next: ({ data, errors }) => window.heard[name].push(errors ? errors[0].extensions.code : data.messageSent.body),
+        complete: () => window.heard[name].push('complete'),
+      })
+    },
+    [name, SENT, { roomId, after }],
+  )
+
+const hears = (page, name, bodies) =>
+  page.waitForFunction(([name, expected]) => window.heard[name].join() === expected, [name, bodies.join()])
+
+test('an EventSource signs in, carries several subscriptions and loses nothing when it is cut off', async t => {
+  const proxy = await Proxy.listen(t, () => Number(new URL(server.url).port))
+  const [one, two] = [await room('one'), await room('two')]
+  const { head } = await ask(server, 'ada', '{ head }')
+  const page = await visit(proxy)
+  await follow(page, 'one', one, head)
+  await follow(page, 'two', two, head)
+  await say(one, 'a')
+  await say(two, 'b')
+  await Promise.all([hears(page, 'one', ['a']), hears(page, 'two', ['b'])])
+  assert.equal(await page.evaluate('opened'), 1)
+
+  for (const round of ['c', 'd']) {
+    proxy.refuse()
+    await say(one, round)
+    await say(two, round)
+    proxy.admit()
+    await page.waitForFunction(round => Object.values(window.heard).every(bodies => bodies.includes(round)), round)
+  }
+  await Promise.all([hears(page, 'one', ['a', 'c', 'd']), hears(page, 'two', ['b', 'c', 'd'])])
+  assert.equal(await page.evaluate('opened'), 3, 'one stream at a time')
+
+  // One that is done away with is silent, and one that is refused is told so.
+  await page.evaluate('stop.one()')
+  await follow(page, 'nowhere', '00000000-0000-7000-8000-00000000dead')
+  await hears(page, 'nowhere', ['NOT_FOUND', 'complete'])
+  await say(one, 'e')
+  await say(two, 'e')
+  await hears(page, 'two', ['b', 'c', 'd', 'e'])
+  await hears(page, 'one', ['a', 'c', 'd'])
+  await page.close()
+})

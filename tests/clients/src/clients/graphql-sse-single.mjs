@@ -1,0 +1,38 @@
+// graphql-sse as docs/clients.md prints it for one connection: all that is asked goes by requests of its own, queries and mutations too,
+// and all that is answered by the one stream.
+
+import { createClient } from 'graphql-sse'
+import { printed } from '../printed.mjs'
+import { following } from './following.mjs'
+
+export async function open(t, places) {
+  // What is followed is what is cut.
+  const http = places.ws.replace(/^ws:/, 'http:')
+  const streams = []
+  const { follow } = await printed('graphql-sse 2 over one connection', { ...places, http }, { token: places.token }, {
+    createClient: options => {
+      const client = createClient({ ...options, ...forTests(places), fetchFn: watched(streams) })
+      t.after(() => client.dispose())
+      return client
+    },
+  })
+  return { ...following(follow), codes, streams, follow }
+}
+
+/** Of what fetch was refused, or of a result. */
+const codes = error => (Array.isArray(error) ? error.map(each => each.extensions.code) : [error.code])
+
+/** Notes the streams that are opened. */
+const watched = streams => async (url, options) => {
+  const answer = await fetch(url, options)
+  if (options.method === 'GET') streams.push(answer.status)
+  return answer
+}
+
+const forTests = ({ online }) => ({
+  // The default waits 1 s and more.
+  retry: async () => {
+    await new Promise(resolve => setTimeout(resolve, 5))
+    await online()
+  },
+})
