@@ -116,6 +116,8 @@ pub(super) async fn open(url: &str, options: &SqliteOptions) -> Result<Opened, O
     migrate(&mut writer, &path).await?;
     let (fingerprint_key, epochs) =
         (known(&mut writer).await).map_err(|error| refused(&path, error))?;
+    let equipped = super::writer::equip(&mut writer).await;
+    equipped.map_err(|error| refused(&path, error))?;
     // What a server that was killed has wiped may still be in the log.
     super::sweep::checkpoint(&mut writer).await;
     Ok(Opened {

@@ -173,9 +173,18 @@ impl Writer {
         };
         match conn {
             Some(conn) => Ok(conn),
-            None => self.options.connect().await,
+            None => {
+                let mut conn = self.options.connect().await?;
+                equip(&mut conn).await?;
+                Ok(conn)
+            }
         }
     }
+}
+
+/// Makes ready to write: [`sql::PLAIN`].
+pub(super) async fn equip(conn: &mut SqliteConnection) -> Result<()> {
+    sqlx::raw_sql(sql::PLAIN).execute(conn).await.map(drop)
 }
 
 /// Rolls back what may be open. `None`, and the connection closed, where that cannot be known to have worked.
@@ -230,7 +239,6 @@ fn commit(rows: Rows, loose: &Loose) -> Statement {
         return sqlx::query(sql::COMMIT_SHORT)
             .bind(rows.users)
             .bind(rows.rooms)
-            .bind(rows.bytes.clone())
             .bind(rows.bytes)
             .bind(rows.contents)
             .bind(rows.sent)

@@ -2,7 +2,7 @@
 //!
 //! The driver wakes the writer for each row and for the end of each statement, whether that had anything to do or not, and with a
 //! lone send it is the waking that costs. So there are two texts of each kind: one for all that a batch may be, and a short
-//! one for what most batches are.
+//! one for what most batches are, which writes it all by a trigger, in one statement.
 
 /// Binds: user ids; [room, user] pairs; node ids; room ids; message ids twice.
 macro_rules! begin {
@@ -39,74 +39,90 @@ macro_rules! begin {
     };
 }
 
-/// Binds: users.
+/// From JSON rows, as all of these.
 macro_rules! users {
-    () => {
-        "\
+    ($users:literal) => {
+        concat!(
+            "\
 INSERT INTO users (id, name, avatar_url, profile_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?) WHERE true
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(",
+            $users,
+            ") WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url, profile_at = excluded.profile_at;
-
-"
+",
+        )
     };
 }
 
-/// Binds: rooms.
 macro_rules! rooms {
-    () => {
-        "\
+    ($rooms:literal) => {
+        concat!(
+            "\
 INSERT INTO rooms (id, name, visibility, data, created_at, last_activity_at, last_message, member_count, owner_count, deleted, loose,
     direct, fingerprint)
 SELECT unhex(value ->> 0, '-'), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
        unhex(value ->> 6, '-'), value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12, '-')
-FROM jsonb_each(?) WHERE true
+FROM jsonb_each(",
+            $rooms,
+            ") WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, visibility = excluded.visibility, data = excluded.data,
     last_activity_at = excluded.last_activity_at, last_message = excluded.last_message,
     member_count = excluded.member_count, owner_count = excluded.owner_count, deleted = excluded.deleted,
     loose = rooms.loose + excluded.loose;
-
-"
+",
+        )
     };
 }
 
-/// Binds: the bytes of all contents twice; contents.
+/// From the bytes of all contents, and where in them each is.
 macro_rules! contents {
-    () => {
-        "\
+    ($bytes:literal, $contents:literal) => {
+        concat!(
+            "\
 INSERT INTO contents (seq, body, data)
 SELECT value ->> 0,
-       CAST(substr(?, value ->> '$[1][0]', value ->> '$[1][1]') AS TEXT),
+       CAST(substr(",
+            $bytes,
+            ", value ->> '$[1][0]', value ->> '$[1][1]') AS TEXT),
        CASE WHEN value ->> 2 IS NULL THEN NULL
-            ELSE CAST(substr(?, value ->> '$[2][0]', value ->> '$[2][1]') AS TEXT) END
-FROM jsonb_each(?);
-
-"
+            ELSE CAST(substr(",
+            $bytes,
+            ", value ->> '$[2][0]', value ->> '$[2][1]') AS TEXT) END
+FROM jsonb_each(",
+            $contents,
+            ");
+",
+        )
     };
 }
 
-/// Binds: sent messages.
 macro_rules! sent {
-    () => {
-        "\
+    ($sent:literal) => {
+        concat!(
+            "\
 INSERT INTO messages (seq, id, room, author, version, created_at, edited_at, deleted_at, reply_to, fingerprint, content)
 SELECT value ->> 0, unhex(value ->> 1, '-'), unhex(value ->> 2, '-'), value ->> 3, value ->> 4, value ->> 5,
        value ->> 6, value ->> 7, unhex(value ->> 8, '-'), unhex(value ->> 9, '-'), value ->> 10
-FROM jsonb_each(?);
-
-"
+FROM jsonb_each(",
+            $sent,
+            ");
+",
+        )
     };
 }
 
-/// Binds: events.
 macro_rules! events {
-    () => {
-        "\
+    ($events:literal) => {
+        concat!(
+            "\
 INSERT INTO events (seq, at, room, kind, actor, message, member, emoji)
 SELECT value ->> 0, value ->> 1, unhex(value ->> 2, '-'), value ->> 3, value ->> 4,
        unhex(value ->> 5, '-'), unhex(value ->> 6, '-'), value ->> 7
-FROM jsonb_each(?);
-
-"
+FROM jsonb_each(",
+            $events,
+            ");
+",
+        )
     };
 }
 
@@ -138,8 +154,8 @@ pub(in super::super) const BEGIN_SHORT: &str = begin!();
 /// Old contents are wiped while the messages still point at them. Blocks are made of what the batch leaves: after its
 /// messages are sent and deleted.
 pub(in super::super) const COMMIT: &str = concat!(
-    users!(),
-    rooms!(),
+    users!("?"),
+    rooms!("?"),
     "\
 INSERT INTO members (id, room, user, role, joined_at, joined_seq, standing)
 SELECT unhex(value ->> 0, '-'), unhex(value ->> 1, '-'), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
@@ -178,8 +194,8 @@ DELETE FROM blocks WHERE room IN (SELECT unhex(value, '-') FROM json_each(?));
 DELETE FROM block_authors WHERE room IN (SELECT unhex(value, '-') FROM json_each(?));
 
 ",
-    contents!(),
-    sent!(),
+    contents!("?", "?"),
+    sent!("?"),
     "\
 UPDATE messages SET version = row.value ->> 1, edited_at = row.value ->> 2, deleted_at = row.value ->> 3,
     content = row.value ->> 4
@@ -225,7 +241,7 @@ WHERE room.loose >= 256 GROUP BY room.id, author.upto;
 UPDATE rooms INDEXED BY rooms_full SET loose = 0 WHERE loose >= 256;
 
 ",
-    events!(),
+    events!("?"),
     "\
 UPDATE users SET last_seen_at = row.value ->> 1
 FROM jsonb_each(?) AS row WHERE users.id = row.value ->> 0 AND coalesce(users.last_seen_at, 0) < row.value ->> 1;
@@ -239,13 +255,19 @@ UPDATE meta SET value = pruned.seq FROM (SELECT ? AS seq) AS pruned WHERE key = 
 COMMIT;",
 );
 
-/// Writes a batch that holds nothing but new messages and profiles, and makes no block full. Binds: users; rooms; the bytes of
-/// all contents twice; contents; sent messages; events.
-pub(in super::super) const COMMIT_SHORT: &str = concat!(
-    users!(),
-    rooms!(),
-    contents!(),
-    sent!(),
-    events!(),
-    "COMMIT;"
+/// What a connection that writes needs for [`COMMIT_SHORT`].
+pub(in super::super) const PLAIN: &str = concat!(
+    "CREATE TEMP VIEW plain (users, rooms, bytes, contents, sent, events) AS SELECT NULL, NULL, NULL, NULL, NULL, NULL;\n",
+    "CREATE TEMP TRIGGER plain_written INSTEAD OF INSERT ON plain BEGIN\n",
+    users!("NEW.users"),
+    rooms!("NEW.rooms"),
+    contents!("NEW.bytes", "NEW.contents"),
+    sent!("NEW.sent"),
+    events!("NEW.events"),
+    "END;",
 );
+
+/// Writes a batch that holds nothing but new messages and profiles, and makes no block full: what [`COMMIT`] would do of that, as
+/// one statement. Binds: users; rooms; the bytes of all contents; contents; sent messages; events.
+pub(in super::super) const COMMIT_SHORT: &str =
+    "INSERT INTO plain VALUES (?, ?, ?, ?, ?, ?);\nCOMMIT;";

@@ -12,7 +12,6 @@ const HOT: &[&str] = &[
     sql::BEGIN,
     sql::BEGIN_SHORT,
     sql::COMMIT,
-    sql::COMMIT_SHORT,
     sql::BOUNDS,
     sql::READY,
     sql::DENYLIST_VERSION,
