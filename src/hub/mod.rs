@@ -209,6 +209,13 @@ impl Hub {
         }
     }
 
+    /// Waits until a subscription that is asked for now would begin without waiting. Who is let in faster than subscriptions
+    /// begin only waits inside, where each takes some kilobytes, and leaves holes where they were.
+    pub async fn has_room(&self) {
+        // A closed semaphore cannot be: it lives as long as the hub.
+        drop(self.core.starts.acquire().await);
+    }
+
     /// The end of the log.
     pub fn head(&self) -> Cursor {
         self.core.tail.end(&*self.core.store)

@@ -42,6 +42,10 @@ impl LastSeen {
             .into_iter()
             .filter_map(|user| self.unwritten.remove_entry(&user));
         self.writing.extend(moved);
+        if self.unwritten.is_empty() {
+            // After thousands came at once: what held them is not needed again soon.
+            self.unwritten = HashMap::new();
+        }
         self.writing
             .iter()
             .map(|(user, at)| (user.clone(), *at))

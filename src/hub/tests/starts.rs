@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::world::World;
 use crate::hub::core::Core;
 use crate::log::TailLimits;
@@ -62,6 +64,22 @@ async fn readers_that_are_told_of_many_rooms_that_they_cannot_see_let_others_beg
     }
     begins(&world).await;
     drop(stuck);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_while_as_many_as_may_are_beginning() {
+    let world = World::new().await;
+    let starts = world.hub.core.starts.clone();
+    let all = u32::try_from(Core::STARTS).unwrap();
+    let beginning = starts.acquire_many(all).await.unwrap();
+    let mut let_in = Box::pin(world.hub.has_room());
+    assert!((&mut let_in).now_or_never().is_none());
+    drop(beginning);
+    let let_in = tokio::time::timeout(STUCK, let_in).await;
+    let_in.expect("there is room");
+    // And takes none.
+    assert_eq!(starts.available_permits(), Core::STARTS);
     world.end().await;
 }
 

@@ -30,6 +30,7 @@ impl Api for Live {
     type Connection = Connection;
 
     async fn authenticate(&self, token: &str) -> Result<Arc<Viewer>, Error> {
+        self.hub.has_room().await;
         self.admit.admit(token).await
     }
 
