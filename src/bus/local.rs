@@ -2,12 +2,13 @@
 
 use tokio::sync::broadcast;
 
-use super::{Announcement, Bus, Reads};
+use super::{Announcement, Bus, Newest, Reads};
 
 /// A bus within one process.
 pub struct LocalBus {
     log: broadcast::Sender<Announcement>,
     reads: broadcast::Sender<Reads>,
+    newest: Newest,
 }
 
 impl LocalBus {
@@ -20,6 +21,7 @@ impl LocalBus {
         Self {
             log: broadcast::channel(Self::BATCHES).0,
             reads: broadcast::channel(Self::BATCHES).0,
+            newest: Newest::default(),
         }
     }
 }
@@ -32,8 +34,13 @@ impl Default for LocalBus {
 
 impl Bus for LocalBus {
     fn announce(&self, announcement: Announcement) {
+        self.newest.note(&announcement);
         // An error means that no one listens, which is no one's loss.
         let _ = self.log.send(announcement);
+    }
+
+    fn newest(&self) -> Newest {
+        self.newest.clone()
     }
 
     fn listen(&self) -> broadcast::Receiver<Announcement> {

@@ -4,6 +4,7 @@
 mod local;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::broadcast;
 
@@ -20,6 +21,32 @@ pub enum Announcement {
     Grown(Seq),
 }
 
+impl Announcement {
+    /// As far as the log has grown.
+    fn place(&self) -> Seq {
+        match self {
+            Self::Events(events) => events.last().map_or(Seq::ZERO, |event| event.cursor.seq),
+            Self::Grown(head) => *head,
+        }
+    }
+}
+
+/// The newest place that a bus was told to announce, whether or not anyone has heard of it yet. Cheap to clone.
+#[derive(Clone, Default, Debug)]
+pub struct Newest(Arc<AtomicU64>);
+
+impl Newest {
+    /// The place; the log's beginning where nothing was announced yet.
+    pub fn get(&self) -> Seq {
+        Seq(self.0.load(Ordering::Acquire))
+    }
+
+    /// To be called before the announcement is sent.
+    pub fn note(&self, announcement: &Announcement) {
+        self.0.fetch_max(announcement.place().0, Ordering::AcqRel);
+    }
+}
+
 /// What members have read, in one batch: each member once, by its newest mark.
 pub type Reads = Arc<[ReadAdvanced]>;
 
@@ -27,6 +54,9 @@ pub type Reads = Arc<[ReadAdvanced]>;
 pub trait Bus: Send + Sync + 'static {
     /// Tells all listeners. Never waits; a listener that is behind loses the oldest.
     fn announce(&self, announcement: Announcement);
+
+    /// The newest place that was announced. Writers announce before they answer: who has an answer finds its place here.
+    fn newest(&self) -> Newest;
 
     /// Hears what is announced from now on.
     fn listen(&self) -> broadcast::Receiver<Announcement>;

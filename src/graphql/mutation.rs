@@ -31,7 +31,7 @@ use super::user::User;
 use crate::auth::Viewer;
 use crate::chat::Chat;
 use crate::error::Error;
-use crate::model::{self, MessageId, Role, RoomId, UserId, Visibility};
+use crate::model::{self, MessageId, Role, RoomId, Seq, UserId, Visibility};
 use crate::signal::Kind;
 
 /// Each is null when it failed, so that one failure does not hide what the others in its document have done.
@@ -234,16 +234,17 @@ impl Mutation {
         #[graphql(desc = "Where, and whether.")] input: SetTypingInput,
     ) -> Result<Option<SetTypingPayload>> {
         let room = RoomId::parse("roomId", &input.room_id)?;
-        speaking(ctx, room).await?;
-        let (by, signals) = (viewer(ctx)?, &deps(ctx)?.signals);
-        let expires_at = match input.typing {
-            true => Some(signals.start_typing(room, &by.user)),
-            false => {
-                signals.stop_typing(room, &by.user.id);
-                None
-            }
+        if !input.typing {
+            speaking(ctx, room, |_, _| Some(())).await?;
+            deps(ctx)?.signals.stop_typing(room, &viewer(ctx)?.user.id);
+            return Ok(Some(SetTypingPayload { expires_at: None }));
+        }
+        let start = |by: &Viewer, vouched| {
+            let signals = &deps(ctx).ok()?.signals;
+            signals.start_typing(room, &by.user, vouched)
         };
-        let expires_at = expires_at.map(DateTime);
+        let (_, expires_at) = speaking(ctx, room, start).await?;
+        let expires_at = Some(DateTime(expires_at));
         Ok(Some(SetTypingPayload { expires_at }))
     }
 
@@ -255,9 +256,11 @@ impl Mutation {
     ) -> Result<Option<SendSignalPayload>> {
         let room = RoomId::parse("roomId", &input.room_id)?;
         let (kind, data) = (Kind::parse(&input.kind)?, Json::parsed(input.data)?);
-        let about = speaking(ctx, room).await?;
-        let (by, signals) = (viewer(ctx)?, &deps(ctx)?.signals);
-        signals.say(room, &by.user, kind, data);
+        let say = |by: &Viewer, vouched| {
+            let signals = &deps(ctx).ok()?.signals;
+            signals.say(room, &by.user, vouched, kind.clone(), data.clone())
+        };
+        let (about, ()) = speaking(ctx, room, say).await?;
         let room = Room::new(about);
         Ok(Some(SendSignalPayload { room }))
     }
@@ -275,14 +278,34 @@ impl Mutation {
     }
 }
 
-/// The room, where the viewer may be heard in it: as it may send. Of a room that someone listens to this is known without a
-/// wait, so that the signals of one socket keep their order among themselves and with its messages.
-async fn speaking(ctx: &Context<'_>, room: RoomId) -> Result<Arc<model::Room>, Error> {
-    let by = viewer(ctx)?;
-    let known = deps(ctx)?.signals.standing(room, &by.user.id);
-    if let Some((about, Role::Owner | Role::Member)) = known {
-        return Ok(about);
+/// Says something in a room, where the viewer may be heard in it: as it may send. Of a room that someone listens to this is
+/// known without a wait, so that the signals of one socket keep their order among themselves and with its messages. Else the
+/// store is asked; and asked again where what it has said is no longer so when it comes to saying it.
+async fn speaking<T>(
+    ctx: &Context<'_>,
+    room: RoomId,
+    say: impl Fn(&Viewer, Option<Seq>) -> Option<T>,
+) -> Result<(Arc<model::Room>, T), Error> {
+    const ATTEMPTS: usize = 3;
+    let (by, signals) = (viewer(ctx)?, &deps(ctx)?.signals);
+    for _ in 0..ATTEMPTS {
+        let known = signals.standing(room, &by.user.id);
+        let (about, vouched) = match known {
+            Some((about, Role::Owner | Role::Member)) => (about, None),
+            _ => {
+                let place = signals.place();
+                (vouched_for(ctx, room).await?, Some(place))
+            }
+        };
+        if let Some(said) = say(by, vouched) {
+            return Ok((about, said));
+        }
     }
+    Err(Error::NotFound { what: "room" })
+}
+
+/// The room, where the store says that the viewer may be heard in it.
+async fn vouched_for(ctx: &Context<'_>, room: RoomId) -> Result<Arc<model::Room>, Error> {
     let view = loaders::view(ctx, room).await?;
     let view = view.filter(|view| !view.room.deleted);
     match view.map(|view| (view.role, view.room)) {

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::ring::Ring;
-use crate::bus::{Announcement, Bus};
+use crate::bus::{Announcement, Bus, Newest};
 use crate::interleave::point;
 use crate::model::{Cursor, Event, Seq};
 use crate::store::{Store, StoreError};
@@ -19,6 +19,7 @@ use crate::store::{Store, StoreError};
 pub struct Tail {
     ring: RwLock<Ring>,
     head: watch::Sender<Seq>,
+    announced: Newest,
 }
 
 /// How large a tail may grow.
@@ -68,6 +69,7 @@ impl Tail {
         let tail = Arc::new(Self {
             ring: RwLock::new(Ring::new(from, limits.events, limits.bytes)),
             head: watch::Sender::new(from),
+            announced: bus.newest(),
         });
         tail.reread(&*store).await?;
         let task = tail.clone().follow(store, announcements, stop);
@@ -86,6 +88,12 @@ impl Tail {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .head()
+    }
+
+    /// The newest place that was announced: this tail may be a moment behind it. Whoever was answered by the writer was
+    /// answered at or before it.
+    pub fn announced(&self) -> Newest {
+        self.announced.clone()
     }
 
     /// The events after a place, in order and without a hole, at most `max`; `None` when the ring no longer reaches

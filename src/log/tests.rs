@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::bus::{Announcement, Bus, LocalBus, Reads};
+use crate::bus::{Announcement, Bus, LocalBus, Newest, Reads};
 use crate::error::{Code, Error};
 use crate::model::{
     Event, MemberId, Role, Room, RoomId, RoomName, Seq, Standing, User, UserId, Visibility, What,
@@ -90,6 +90,10 @@ impl Bus for UnreliableBus {
         if let Some(late) = late {
             self.inner.announce(late);
         }
+    }
+
+    fn newest(&self) -> Newest {
+        self.inner.newest()
     }
 
     fn listen(&self) -> broadcast::Receiver<Announcement> {

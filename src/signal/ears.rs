@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::Signals;
 use super::told::Told;
-use crate::model::{RoomId, UserId};
+use crate::model::{RoomId, Seq, UserId};
 
 /// What a worker hears.
 #[derive(Clone, Debug)]
@@ -20,6 +20,16 @@ pub enum Heard {
     Own(UserId, Arc<Told>),
     /// Too much at once: nobody knows any more who is there.
     Lost,
+}
+
+impl Heard {
+    /// Nobody is told before they have been told the log so far.
+    pub fn not_before(&self) -> Seq {
+        match self {
+            Self::First(told) | Self::Then(told) | Self::Own(_, told) => told.not_before,
+            Self::Lost => Seq::ZERO,
+        }
+    }
 }
 
 /// A worker's ear.

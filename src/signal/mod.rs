@@ -5,6 +5,7 @@
 //! are pure (`presence`, `typing`, `rooms`, `seen`); [`Signals`] holds them together, with the clock. It knows who is to be
 //! told no closer than by room: [`Ear`]s take signals to the workers in the order in which they were told.
 
+mod attendance;
 mod ears;
 mod presence;
 mod rooms;
@@ -26,6 +27,7 @@ pub use ears::{Ear, Heard};
 pub use presence::{Change, Status};
 pub use told::{Kind, Said, Told};
 
+use crate::bus::Newest;
 use crate::log::Tail;
 use crate::model::{
     Data, Event, ReadAdvanced, Role, Room, RoomId, Seq, Timestamp, User, UserId, What,
@@ -33,7 +35,7 @@ use crate::model::{
 use crate::store::Store;
 use ears::{Ears, Waiting};
 use presence::People;
-use rooms::Rooms;
+use rooms::{News, Rooms};
 use seen::LastSeen;
 use typing::{Stopped, Typing};
 
@@ -51,6 +53,8 @@ struct Inner {
     unwritten: Notify,
     /// A room is to be taken up.
     wanted: Notify,
+    /// A room that was left is to be forgotten.
+    left: Notify,
 }
 
 #[derive(Default)]
@@ -64,6 +68,8 @@ struct State {
     wanted: HashSet<RoomId>,
     /// The log's events up to here were taken.
     walked: Seq,
+    /// As far as the log was announced.
+    announced: Newest,
     /// The server stops: who leaves now does not leave.
     closed: bool,
 }
@@ -106,6 +112,7 @@ impl Signals {
     pub fn new(store: Arc<dyn Store>, tail: Arc<Tail>) -> Self {
         let state = State {
             walked: tail.head(),
+            announced: tail.announced(),
             ..State::default()
         };
         Self(Arc::new(Inner {
@@ -115,6 +122,7 @@ impl Signals {
             stirred: Notify::new(),
             unwritten: Notify::new(),
             wanted: Notify::new(),
+            left: Notify::new(),
         }))
     }
 
@@ -170,15 +178,29 @@ impl Signals {
         Some((state.rooms.get(room)?.clone(), role))
     }
 
-    /// A member types; when that lapses unless it is said again.
-    pub fn start_typing(&self, room: RoomId, user: &Arc<User>) -> Timestamp {
+    /// As far as the log was announced: what the store says from now on is at least as new.
+    pub fn place(&self) -> Seq {
+        self.state().place()
+    }
+
+    /// A member types; when that lapses unless it is said again. Whether it is a member still is looked up in the same step as it
+    /// is told. `vouched`: the store has said so, asked at this place or later. `None` where that is not so, or no longer: ask again.
+    pub fn start_typing(
+        &self,
+        room: RoomId,
+        user: &Arc<User>,
+        vouched: Option<Seq>,
+    ) -> Option<Timestamp> {
         let mut state = self.state();
+        if !state.may_speak(room, &user.id, vouched) {
+            return None;
+        }
         state.typing.start(room, user, Instant::now());
         let (user, typing) = (user.clone(), true);
         state.tell(room, Said::Typing { user, typing });
         self.0.stirred.notify_one();
         let lasts_ms = i64::try_from(Typing::LASTS.as_millis()).unwrap_or(i64::MAX);
-        Timestamp(Timestamp::now().0.saturating_add(lasts_ms))
+        Some(Timestamp(Timestamp::now().0.saturating_add(lasts_ms)))
     }
 
     /// A member types no longer. Saying it twice is no news.
@@ -188,17 +210,29 @@ impl Signals {
         state.tell_stopped(stopped);
     }
 
-    /// A member says something of an app's own.
-    pub fn say(&self, room: RoomId, user: &Arc<User>, kind: Kind, data: Option<Data>) {
+    /// A member says something of an app's own; `vouched` and `None` as of [`Signals::start_typing`].
+    pub fn say(
+        &self,
+        room: RoomId,
+        user: &Arc<User>,
+        vouched: Option<Seq>,
+        kind: Kind,
+        data: Option<Data>,
+    ) -> Option<()> {
+        let mut state = self.state();
+        if !state.may_speak(room, &user.id, vouched) {
+            return None;
+        }
         let user = user.clone();
-        self.state().tell(room, Said::App { user, kind, data });
+        state.tell(room, Said::App { user, kind, data });
+        Some(())
     }
 
     /// A member has read on: its room is told, and its other devices.
     fn read_on(&self, read: &ReadAdvanced) {
         let ReadAdvanced { room, member } = read;
         let state = self.state();
-        let told = Told::new(room.clone(), Said::Read(member.clone()));
+        let told = Told::new(room.clone(), Said::Read(member.clone()), state.place());
         state.ears.tell(room.id, &Heard::Then(told.clone()));
         state
             .ears
@@ -226,6 +260,7 @@ impl Signals {
         if state.ears.leave(ear, room) {
             state.rooms.drop(room);
             state.wanted.remove(&room);
+            self.0.left.notify_one();
         }
     }
 
@@ -235,6 +270,7 @@ impl Signals {
             state.rooms.drop(room);
             state.wanted.remove(&room);
         }
+        self.0.left.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -243,9 +279,24 @@ impl Signals {
 }
 
 impl State {
+    /// What is said now is said of the log up to here.
+    fn place(&self) -> Seq {
+        self.announced.get().max(self.walked)
+    }
+
+    /// Whether a user may be heard in a room. What is known here is as new as the log was walked; what the store has said may
+    /// be newer.
+    fn may_speak(&self, room: RoomId, user: &UserId, vouched: Option<Seq>) -> bool {
+        match self.rooms.role(room, user) {
+            Some(Role::Owner | Role::Member) => true,
+            _ if self.rooms.get(room).is_none() => vouched.is_some(),
+            _ => vouched.is_some_and(|place| place > self.walked),
+        }
+    }
+
     fn tell(&mut self, room: RoomId, said: Said) {
         if let Some(about) = self.rooms.get(room) {
-            let told = Told::new(about.clone(), said);
+            let told = Told::new(about.clone(), said, self.place());
             self.ears.tell(room, &Heard::Then(told));
         }
     }
@@ -256,7 +307,7 @@ impl State {
         let Some((about, said)) = about.zip(said) else {
             return false;
         };
-        let first = Heard::First(Told::new(about.clone(), said));
+        let first = Heard::First(Told::new(about.clone(), said, self.place()));
         self.ears.tell_one(ear, first);
         true
     }
@@ -265,7 +316,7 @@ impl State {
     fn tell_who_is_there(&mut self, room: RoomId) {
         let (about, said) = (self.rooms.get(room), self.rooms.who_is_there(room));
         if let Some((about, said)) = about.zip(said) {
-            let first = Heard::First(Told::new(about.clone(), said));
+            let first = Heard::First(Told::new(about.clone(), said, self.place()));
             self.ears.tell(room, &first);
         }
     }
@@ -278,8 +329,18 @@ impl State {
         if let Some(at) = change.last_seen_at {
             self.last_seen.note(change.user.id.clone(), at);
         }
-        for room in self.rooms.changed(&change) {
-            self.tell(room, Said::Presence(change.clone()));
+        for (room, news) in self.rooms.changed(&change) {
+            self.tell_news(room, news);
+        }
+    }
+
+    fn tell_news(&mut self, room: RoomId, news: News) {
+        let said = match news {
+            News::One(change) => Some(Said::Presence(change)),
+            News::All => self.rooms.who_is_there(room),
+        };
+        if let Some(said) = said {
+            self.tell(room, said);
         }
     }
 
@@ -294,16 +355,12 @@ impl State {
     fn follow(&mut self, event: &Event) {
         let room = event.room_id();
         let people = &self.people;
-        if let Some(came) = self.rooms.follow(event, |user| people.get(user)) {
-            self.tell(room, Said::Presence(came));
+        if let Some(news) = self.rooms.follow(event, |user| people.get(user)) {
+            self.tell_news(room, news);
         }
         let stopped = match &event.what {
             What::MessageSent(message) => self.typing.stop(room, &message.author.id),
             What::MemberLeft(member) => self.typing.stop(room, &member.user.id),
-            What::RoomDeleted { .. } => {
-                self.typing.forget(room);
-                None
-            }
             _ => None,
         };
         self.tell_stopped(stopped);

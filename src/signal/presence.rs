@@ -30,6 +30,17 @@ pub struct Change {
     pub last_seen_at: Option<Timestamp>,
 }
 
+impl Change {
+    /// How someone stands who has not come or gone just now.
+    pub(super) fn now(user: &Arc<User>, status: Status) -> Self {
+        Self {
+            user: user.clone(),
+            status,
+            last_seen_at: None,
+        }
+    }
+}
+
 /// Everyone who has a socket, or had one a moment ago.
 #[derive(Default)]
 pub(super) struct People {
@@ -76,11 +87,7 @@ impl People {
                 cut: None,
             };
             self.there.insert(user.id.clone(), being);
-            return Some(Change {
-                user: user.clone(),
-                status: Status::Online,
-                last_seen_at: None,
-            });
+            return Some(Change::now(user, Status::Online));
         };
         being.sockets += 1;
         if being.user.profile_at <= user.profile_at {
@@ -121,22 +128,20 @@ impl People {
             return None;
         }
         being.away = away;
-        Some(Change {
-            user: being.user.clone(),
-            status: being.status(),
-            last_seen_at: None,
-        })
+        Some(Change::now(&being.user, being.status()))
     }
 
-    /// Those whose grace is over.
-    pub(super) fn lapse(&mut self, now: Instant) -> Vec<Change> {
-        let mut gone = Vec::new();
+    /// One whose grace is over.
+    pub(super) fn lapse(&mut self, now: Instant) -> Option<Change> {
         while let Some((_, user)) = self.lapses.first().filter(|(at, _)| *at <= now).cloned() {
-            let at = self.there.get(&user).and_then(|being| being.cut);
+            let cut = self.there.get(&user).and_then(|being| being.cut);
             self.lapses.pop_first();
-            gone.extend(at.and_then(|cut| self.gone(&user, cut.at)));
+            let gone = cut.and_then(|cut| self.gone(&user, cut.at));
+            if gone.is_some() {
+                return gone;
+            }
         }
-        gone
+        None
     }
 
     /// When the next grace is over.

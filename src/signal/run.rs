@@ -8,10 +8,11 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::attendance::Attendance;
 use super::{Heard, Signals, State};
 use crate::bus::Reads;
 use crate::log::{Command, Writer};
-use crate::model::{Event, RoomId, Seq, Timestamp};
+use crate::model::{Event, Room, RoomId, Seq, Timestamp};
 
 /// What became of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ impl Signals {
     const WRITE_EVERY: Duration = Duration::from_secs(1);
     /// How long a last write may take when the server stops: the writer's own time for a batch, several times over.
     const LAST_WRITE: Duration = Duration::from_secs(5);
+    /// Graces and typings ended at a time, when a network that many were on fails.
+    const LAPSES: usize = 128;
     /// Events taken from the tail at a time.
     const EVENTS: usize = 256;
     /// Rooms read from the store at once: some of its readers are left to others.
@@ -51,6 +54,7 @@ impl Signals {
                 self.follow_log(),
                 self.follow_reads(reads),
                 self.take_up(),
+                self.forget_left(),
             )
         };
         stop.run_until_cancelled(going).await;
@@ -59,6 +63,18 @@ impl Signals {
         if tokio::time::timeout(Self::LAST_WRITE, last).await.is_err() {
             tracing::warn!("when users were last seen could not all be written");
         }
+    }
+
+    /// Keeps signals going with nowhere to write when users were last seen.
+    #[cfg(test)]
+    pub(crate) async fn run_alone(self, reads: broadcast::Receiver<Reads>) {
+        tokio::join!(
+            self.keep_time(),
+            self.follow_log(),
+            self.follow_reads(reads),
+            self.take_up(),
+            self.forget_left(),
+        );
     }
 
     /// Ends each grace and each typing when it is over.
@@ -76,18 +92,30 @@ impl Signals {
                 }
                 None => stirred.await,
             }
-            self.lapse();
+            while self.lapse() {
+                tokio::task::yield_now().await;
+            }
+            self.write_soon();
         }
     }
 
-    fn lapse(&self) {
+    /// Ends some of what is over; true when there may be more.
+    fn lapse(&self) -> bool {
         let (mut state, now) = (self.state(), Instant::now());
-        let stopped = state.typing.lapse(now);
-        state.tell_stopped(stopped);
-        for change in state.people.lapse(now) {
-            state.tell_presence(change);
+        for _ in 0..Self::LAPSES {
+            if let Some(stopped) = state.typing.lapse(now) {
+                state.tell_stopped([stopped]);
+            } else if let Some(gone) = state.people.lapse(now) {
+                state.tell_presence(gone);
+            } else {
+                return false;
+            }
         }
-        if state.last_seen.is_waiting() {
+        true
+    }
+
+    fn write_soon(&self) {
+        if self.state().last_seen.is_waiting() {
             self.0.unwritten.notify_one();
         }
     }
@@ -166,10 +194,14 @@ impl Signals {
             }
             state.ears.tell_all(&Heard::Lost);
             self.0.wanted.notify_one();
+            self.0.left.notify_one();
             return true;
         };
         for event in &events {
             state.follow(event);
+        }
+        if state.rooms.has_left() {
+            self.0.left.notify_one();
         }
         if let Some(last) = events.last() {
             state.walked = last.cursor.seq;
@@ -194,21 +226,12 @@ impl Signals {
     async fn take_up_one(&self, id: RoomId) {
         match self.0.store.attendance(id).await {
             Ok(Some((bounds, room, members))) => {
-                let mut state = self.state();
-                if !state.ears.is_heard(id) {
-                    return;
+                let members = Attendance::gather(members).await;
+                if self.begin(&room, bounds.head, members) {
+                    while self.place_some(id) {
+                        tokio::task::yield_now().await;
+                    }
                 }
-                let Some(missed) = self.missed(bounds.head, state.walked) else {
-                    state.wanted.insert(id);
-                    return;
-                };
-                let State { people, rooms, .. } = &mut *state;
-                let there = |user: &_| people.get(user);
-                rooms.take_up(room, bounds.head, members, there);
-                for event in missed.iter().filter(|event| event.room_id() == id) {
-                    rooms.follow(event, there);
-                }
-                state.tell_who_is_there(id);
             }
             // It is gone, and those who listened lose it by the log.
             Ok(None) => {}
@@ -219,6 +242,55 @@ impl Signals {
                 if state.ears.is_heard(id) {
                     state.wanted.insert(id);
                 }
+            }
+        }
+    }
+
+    /// Takes up a room as it was at a place; false where nobody wants that any more, or it has to be read again.
+    fn begin(&self, room: &Arc<Room>, read: Seq, members: Attendance) -> bool {
+        let mut state = self.state();
+        if !state.ears.is_heard(room.id) {
+            return false;
+        }
+        let Some(missed) = self.missed(read, state.walked) else {
+            state.wanted.insert(room.id);
+            return false;
+        };
+        let State { people, rooms, .. } = &mut *state;
+        rooms.take_up(room.clone(), read, members);
+        for event in missed.iter().filter(|event| event.room_id() == room.id) {
+            rooms.follow(event, |user| people.get(user));
+        }
+        true
+    }
+
+    /// Finds out of some members whether they are there, and when that is known of all, tells who is; true when there are more.
+    fn place_some(&self, room: RoomId) -> bool {
+        let mut state = self.state();
+        let State { people, rooms, .. } = &mut *state;
+        let more = rooms.place_some(room, |user| people.get(user));
+        if !more {
+            state.tell_who_is_there(room);
+            self.0.left.notify_one();
+        }
+        more
+    }
+
+    /// Forgets rooms that nobody listens to any more.
+    async fn forget_left(&self) {
+        loop {
+            let left = self.state().rooms.next_left();
+            let Some(mut left) = left else {
+                self.0.left.notified().await;
+                continue;
+            };
+            loop {
+                let some = left.next();
+                if some.is_empty() {
+                    break;
+                }
+                self.state().rooms.forget(&left, some);
+                tokio::task::yield_now().await;
             }
         }
     }

@@ -1,12 +1,13 @@
 //! A signal, as it is told.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::presence::Change;
 use crate::error::Error;
-use crate::model::{Data, Member, Room, User};
+use crate::model::{Data, Member, Room, Seq, User};
 
 /// A signal, shared by all who are told it.
 #[derive(Debug)]
@@ -15,7 +16,10 @@ pub struct Told {
     pub room: Arc<Room>,
     /// What.
     pub what: Said,
-    made: Mutex<Vec<(u64, Bytes)>>,
+    /// As far as the log was announced when it was said. Nobody is told before they have been told the log so far: a signal
+    /// may be about what was just sent, and whoever hears it may just have been removed.
+    pub not_before: Seq,
+    made: Mutex<HashMap<u64, Bytes>>,
 }
 
 /// What a signal says.
@@ -98,21 +102,27 @@ impl Kind {
 
 impl Told {
     /// What is to be told of a room.
-    pub fn new(room: Arc<Room>, what: Said) -> Arc<Self> {
+    pub fn new(room: Arc<Room>, what: Said, not_before: Seq) -> Arc<Self> {
         let made = Mutex::default();
-        Arc::new(Self { room, what, made })
+        Arc::new(Self {
+            room,
+            what,
+            not_before,
+            made,
+        })
     }
 
     /// What was made of it for an operation.
     pub fn made(&self, operation: u64) -> Option<Bytes> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = made.iter().find(|(other, _)| *other == operation);
-        found.map(|(_, bytes)| bytes.clone())
+        self.all_made().get(&operation).cloned()
     }
 
     /// Keeps what was made of it, for the others who tell it and for as long as they do.
     pub fn keep(&self, operation: u64, bytes: &Bytes) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.push((operation, bytes.clone()));
+        self.all_made().insert(operation, bytes.clone());
+    }
+
+    fn all_made(&self) -> MutexGuard<'_, HashMap<u64, Bytes>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,23 +50,11 @@ impl Typing {
         stopped.collect()
     }
 
-    /// Nobody types in a room any more: it is gone.
-    pub(super) fn forget(&mut self, room: RoomId) {
-        let users = self.by.keys().filter(|(_, of)| *of == room.uuid());
-        let users: Vec<_> = users.map(|(user, _)| user.clone()).collect();
-        for user in users {
-            self.stop(room, &user);
-        }
-    }
-
-    /// Those who have not said it again.
-    pub(super) fn lapse(&mut self, now: Instant) -> Vec<Stopped> {
-        let mut stopped = Vec::new();
-        while let Some((_, user, room)) = self.lapses.first().filter(|(at, ..)| *at <= now) {
-            let (user, room) = (user.clone(), RoomId::from_uuid(*room));
-            stopped.extend(self.stop(room, &user));
-        }
-        stopped
+    /// One who has not said it again.
+    pub(super) fn lapse(&mut self, now: Instant) -> Option<Stopped> {
+        let (_, user, room) = self.lapses.first().filter(|(at, ..)| *at <= now)?;
+        let (user, room) = (user.clone(), RoomId::from_uuid(*room));
+        self.stop(room, &user)
     }
 
     /// When the next one lapses.

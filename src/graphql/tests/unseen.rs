@@ -141,7 +141,7 @@ fn every_signal(events: &[Arc<model::Event>]) -> Vec<Item> {
             data: None,
         },
     ];
-    let told = all.map(|said| Item::Signal(Told::new(room.clone(), said)));
+    let told = all.map(|said| Item::Signal(Told::new(room.clone(), said, crate::model::Seq::ZERO)));
     told.into()
 }
 

@@ -8,10 +8,12 @@ use super::super::ears::{Ear, Heard, Waiting};
 use super::super::told::{Said, Told};
 use super::rooms::room;
 use super::{signals, user};
+use crate::model::Seq;
 
 fn typing() -> Arc<Told> {
     let user = user("ada");
-    Told::new(room(), Said::Typing { user, typing: true })
+    let said = Said::Typing { user, typing: true };
+    Told::new(room(), said, Seq::ZERO)
 }
 
 #[tokio::test]

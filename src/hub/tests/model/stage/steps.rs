@@ -7,7 +7,7 @@ use std::task::Wake;
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
-use crate::bus::{Announcement, Bus, Reads};
+use crate::bus::{Announcement, Bus, Newest, Reads};
 use crate::interleave::explored::digest;
 
 /// What one actor does at a time.
@@ -115,6 +115,10 @@ pub(super) struct Bell(pub(super) broadcast::Sender<Announcement>);
 impl Bus for Bell {
     fn announce(&self, announcement: Announcement) {
         assert!(self.0.send(announcement).is_ok());
+    }
+
+    fn newest(&self) -> Newest {
+        Newest::default()
     }
 
     fn listen(&self) -> broadcast::Receiver<Announcement> {
