@@ -38,6 +38,8 @@ pub(super) struct Core {
     pub(super) runtime: Handle,
     /// Lets a few catch-ups read at a time, so that when everyone comes back at once the others find the store free.
     pub(super) reads: Semaphore,
+    /// Lets a few signals' payloads be made from the store at a time: they give way to all that is owed.
+    pub(super) renders: Semaphore,
     pub(super) pace: Pace,
     #[cfg(test)]
     pub(super) spawn: Option<Spawn>,
@@ -59,6 +61,8 @@ impl Core {
     };
     /// Reads of the store by catch-ups at once.
     const READS: usize = 8;
+    /// Signals' payloads made from the store at once: some of its readers are left to others.
+    const RENDERS: usize = 2;
     /// New subscriptions that find their place at once: enough to keep the reads busy.
     pub(super) const STARTS: usize = 32;
 
@@ -75,6 +79,7 @@ impl Core {
             lines: Arc::new(Lines::new(setup.revocations)),
             runtime: Handle::current(),
             reads: Semaphore::new(Self::READS),
+            renders: Semaphore::new(Self::RENDERS),
             pace: Pace::default(),
             #[cfg(test)]
             spawn: None,

@@ -3,6 +3,8 @@
 //! It never awaits while it delivers. What cannot be had at once - a payload that needs the store, room in a slow
 //! socket's queue, a part of the log that is no longer in the ring - makes the seats concerned leave and catch up.
 
+mod late;
+mod listeners;
 mod run;
 mod serve;
 mod tell;
@@ -24,8 +26,8 @@ use super::{Core, Item};
 use crate::error::Error;
 use crate::interleave::point;
 use crate::model::{Access, Event, Seq, UserId, Verdict, What};
+use listeners::Listeners;
 use run::Run;
-use tell::Listeners;
 
 /// A worker's state. It lives on its own thread.
 pub(super) struct Worker {
@@ -62,11 +64,12 @@ impl Worker {
     pub(super) fn new(core: Arc<Core>, inbox: Arc<Inbox>) -> Self {
         let walked = core.tail.head();
         let ear = core.signals.ear(inbox.bell.clone());
+        let listeners = Listeners::new(ear, inbox.bell.clone());
         Self {
             core,
             inbox,
             seats: Seats::default(),
-            listeners: Listeners::new(ear),
+            listeners,
             walked,
             run: Run::default(),
             leaving: Vec::new(),
@@ -100,10 +103,10 @@ impl Worker {
         for line in lines {
             self.serve(line);
         }
+        // Taken before the log is, told behind it: who hears that someone types no more has the message.
+        self.listeners.take_heard();
         let more = self.walk();
-        // Behind the events: who hears that someone types no more has the message.
-        self.hear();
-        more
+        self.hear() || more
     }
 
     /// After a panic, which is a defect: what the seats had is not known for sure any more, so their clients connect again
@@ -112,7 +115,8 @@ impl Worker {
         tracing::error!(walked = %self.walked, "a fan-out worker panicked; its connections are closed");
         let seats = std::mem::take(&mut self.seats);
         let ear = self.core.signals.ear(self.inbox.bell.clone());
-        let listeners = std::mem::replace(&mut self.listeners, Listeners::new(ear));
+        let listeners = Listeners::new(ear, self.inbox.bell.clone());
+        let listeners = std::mem::replace(&mut self.listeners, listeners);
         for line in seats.lines().chain(listeners.lines()).chain(lines) {
             line.close_for_defect();
         }

@@ -8,6 +8,7 @@ mod plans;
 mod positions;
 mod revocations;
 mod schema;
+mod signals;
 mod starts;
 mod store;
 mod stress;

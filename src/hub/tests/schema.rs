@@ -2,7 +2,8 @@
 //! fail, that panic, that depend on who asks.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
 
 use async_graphql::{
     Context, EmptyMutation, ErrorExtensions, Object, Schema, Subscription, TypeDirective,
@@ -10,8 +11,9 @@ use async_graphql::{
 use futures_util::{Stream, StreamExt, stream};
 
 use crate::auth::Viewer;
-use crate::hub::{Feed, Intent, IntentSlot, Item};
+use crate::hub::{Feed, Intent, IntentSlot, Item, Wish};
 use crate::model::{RoomId, Scope, What};
+use crate::signal::Said;
 
 #[TypeDirective(name = "perViewer", location = "FieldDefinition")]
 fn per_viewer() {}
@@ -23,6 +25,30 @@ pub(super) struct Probe {
     /// What waits is not there before so many renders were begun.
     pub(super) waits_for_renders: std::sync::atomic::AtomicU32,
     pub(super) store_is_down: std::sync::atomic::AtomicBool,
+    /// What the store has last of a room.
+    pub(super) last: Mutex<String>,
+    /// What was read from the store is kept back.
+    pub(super) is_held: std::sync::atomic::AtomicBool,
+    /// Reads that are kept back, and the most there were.
+    pub(super) held: std::sync::atomic::AtomicU32,
+    pub(super) held_max: std::sync::atomic::AtomicU32,
+}
+
+/// A read that is under way, or given up.
+struct Held<'a>(&'a Probe);
+
+impl<'a> Held<'a> {
+    fn new(probe: &'a Probe) -> Self {
+        let held = probe.held.fetch_add(1, SeqCst) + 1;
+        probe.held_max.fetch_max(held, SeqCst);
+        Self(probe)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, SeqCst);
+    }
 }
 
 pub(super) struct Query;
@@ -169,6 +195,38 @@ impl Event {
     }
 }
 
+/// A signal, or that the viewer has read on.
+pub(super) struct Signal(Item);
+
+#[Object]
+impl Signal {
+    async fn says(&self) -> String {
+        let Item::Signal(told) = &self.0 else {
+            return String::new();
+        };
+        match &told.what {
+            Said::WhoIsThere { present, .. } => format!("{present} there"),
+            Said::Presence(change) => format!("{} {:?}", change.user.id, change.status),
+            Said::Typing { user, typing } => format!("{} types {typing}", user.id),
+            Said::Read(member) => format!("{} reads", member.user.id),
+            Said::App { kind, .. } => kind.as_str().to_owned(),
+        }
+    }
+
+    /// From the store, when that is let through.
+    async fn last(&self, ctx: &Context<'_>) -> String {
+        ctx.data_unchecked::<Feed>().reads_store();
+        let probe = ctx.data_unchecked::<Arc<Probe>>();
+        let last = probe.last.lock().unwrap().clone();
+        let _held = Held::new(probe);
+        tokio::task::yield_now().await;
+        while probe.is_held.load(SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        last
+    }
+}
+
 fn viewer(ctx: &Context<'_>) -> async_graphql::Result<String> {
     let viewer = ctx.data_opt::<Arc<Viewer>>();
     let viewer = viewer.ok_or_else(|| {
@@ -181,6 +239,16 @@ fn viewer(ctx: &Context<'_>) -> async_graphql::Result<String> {
 pub(super) struct Subscription;
 
 type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
+
+type Signals = Pin<Box<dyn Stream<Item = Signal> + Send>>;
+
+fn listen(ctx: &Context<'_>, wish: impl FnOnce() -> Wish) -> Signals {
+    if let Some(feed) = ctx.data_opt::<Feed>() {
+        return feed.clone().map(Signal).boxed();
+    }
+    ctx.data_unchecked::<IntentSlot>().write(wish());
+    stream::empty().boxed()
+}
 
 fn follow(ctx: &Context<'_>, intent: impl FnOnce() -> Intent) -> Events {
     if let Some(feed) = ctx.data_opt::<Feed>() {
@@ -226,6 +294,16 @@ impl Subscription {
             messages_only: false,
             after: after.map(|after| after.parse().unwrap()),
         })
+    }
+
+    async fn signals(&self, ctx: &Context<'_>, room_ids: Vec<async_graphql::ID>) -> Signals {
+        listen(ctx, || {
+            Wish::Signals(room_ids.iter().map(|id| room(id)).collect())
+        })
+    }
+
+    async fn room_read(&self, ctx: &Context<'_>) -> Signals {
+        listen(ctx, || Wish::RoomRead)
     }
 }
 

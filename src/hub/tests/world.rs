@@ -31,7 +31,7 @@ pub(super) struct World {
     pub(super) hub: Hub,
     pub(super) probe: Arc<Probe>,
     documents: Documents,
-    bus: LocalBus,
+    pub(super) bus: Arc<LocalBus>,
     is_mute: AtomicBool,
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
     messages: Mutex<HashMap<MessageId, Arc<Message>>>,
@@ -49,9 +49,10 @@ impl World {
     }
 
     pub(super) async fn with(workers: usize, limits: TailLimits) -> Self {
-        let (store, bus) = (Arc::new(MemoryStore::default()), LocalBus::new());
+        let store = Arc::new(MemoryStore::default());
+        let bus = Arc::new(LocalBus::new());
         let stop = CancellationToken::new();
-        let (tail, follow) = Tail::start(store.clone(), &bus, limits, stop.clone())
+        let (tail, follow) = Tail::start(store.clone(), &*bus, limits, stop.clone())
             .await
             .unwrap();
         let probe = Arc::new(Probe::default());
@@ -119,20 +120,19 @@ impl World {
     }
 
     fn append(&self, room: &Arc<Room>, actor: &Arc<User>, what: What) -> Seq {
-        let mut log = self.store.log.lock().unwrap();
-        let seq = Seq(log.len() as u64 + 1);
-        let event = Arc::new(Event {
-            cursor: self.store.epochs().cursor(seq),
-            at: Timestamp(0),
-            room: room.clone(),
-            actor: actor.clone(),
-            what,
-        });
-        log.push(event.clone());
-        if !self.is_mute.load(Ordering::Relaxed) {
-            self.bus.announce(Announcement::Events([event].into()));
+        let bus = (!self.is_mute.load(Ordering::Relaxed)).then_some(&*self.bus);
+        append(&self.store, bus, room, actor, what)
+    }
+
+    /// Changes a room when it is called, wherever that is.
+    pub(super) fn updater(&self, room: RoomId) -> impl Fn() + use<> {
+        let (store, bus) = (self.store.clone(), self.bus.clone());
+        let room = self.room(room);
+        let made_private = false;
+        move || {
+            let what = What::RoomUpdated { made_private };
+            append(&store, Some(&bus), &room, &user("owner"), what);
         }
-        seq
     }
 
     /// Whether what happens from now on is written and not announced.
@@ -165,7 +165,7 @@ impl World {
         self.rooms.lock().unwrap()[&id].clone()
     }
 
-    fn member(&self, room: RoomId, name: &str, standing: Standing) -> Arc<Member> {
+    pub(super) fn member(&self, room: RoomId, name: &str, standing: Standing) -> Arc<Member> {
         Arc::new(Member {
             id: MemberId::generate(),
             room,
@@ -289,6 +289,29 @@ impl World {
             read: VecDeque::new(),
         }
     }
+}
+
+fn append(
+    store: &MemoryStore,
+    bus: Option<&LocalBus>,
+    room: &Arc<Room>,
+    actor: &Arc<User>,
+    what: What,
+) -> Seq {
+    let mut log = store.log.lock().unwrap();
+    let seq = Seq(log.len() as u64 + 1);
+    let event = Arc::new(Event {
+        cursor: store.epochs().cursor(seq),
+        at: Timestamp(0),
+        room: room.clone(),
+        actor: actor.clone(),
+        what,
+    });
+    log.push(event.clone());
+    if let Some(bus) = bus {
+        bus.announce(Announcement::Events([event].into()));
+    }
+    seq
 }
 
 pub(super) fn viewer(name: &str) -> Arc<Viewer> {

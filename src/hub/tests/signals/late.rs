@@ -1,0 +1,113 @@
+//! Payloads that have to wait for the store.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use tokio::task::yield_now;
+
+use super::{EVENTS, LAST, Stage, of, room, settle};
+
+#[tokio::test]
+async fn what_changes_while_a_first_picture_waits_is_told_behind_it() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    stage.hold(true);
+    let bob = stage.client("bob", &[of(LAST, &[r])]).await;
+    let _ada = stage.arrive("ada");
+    stage.work().await;
+    assert_eq!(bob.heard().await, [""; 0]);
+    stage.hold(false);
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["1 there: ", "ada Online: "]);
+}
+
+#[tokio::test]
+async fn who_misses_the_first_picture_is_told_nothing_before_the_next() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    stage.hold(true);
+    let bob = stage.client("bob", &[of(LAST, &[r])]).await;
+    stage.say(r, "said");
+    let _ada = stage.arrive("ada");
+    stage.work().await;
+    bob.stop_reading();
+    // The first one is made and dropped, while the others are behind it.
+    stage.hold(false);
+    while stage.world.probe.held.load(SeqCst) > 0 {
+        yield_now().await;
+    }
+    stage.hold(true);
+    settle().await;
+    while stage.turn() {}
+    assert_eq!(bob.heard().await, [""; 0]);
+    // Now there is room for them, and they are not for him.
+    stage.hold(false);
+    stage.work().await;
+    assert_eq!(bob.heard().await, [""; 0]);
+    // It keeps up again.
+    stage.say(r, "asks again");
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["2 there: "]);
+    stage.say(r, "hears again");
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["hears again: "]);
+}
+
+#[tokio::test]
+async fn who_lost_the_room_while_its_payload_was_made_is_not_told_that_it_has_read_on() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    let wish = "roomRead { says last }".to_owned();
+    let bob = stage.client("bob", &[wish, EVENTS.into()]).await;
+    assert_eq!(bob.heard().await, ["CaughtUp"]);
+    stage.store_has("seen");
+    stage.reads(r, "bob");
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["bob reads: seen"]);
+    stage.hold(true);
+    stage.reads(r, "bob");
+    stage.work().await;
+    stage.world.leave(r, "bob");
+    stage.work().await;
+    stage.hold(false);
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["AccessRevoked"]);
+}
+
+#[tokio::test]
+async fn two_payloads_at_most_are_made_from_the_store_at_once() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    let wishes: Vec<_> = (0..6)
+        .map(|n| format!("roomRead {{ says last a{n}: says }}"))
+        .collect();
+    let bob = stage.client("bob", &wishes).await;
+    stage.hold(true);
+    stage.reads(r, "bob");
+    stage.work().await;
+    let probe = stage.world.probe.clone();
+    assert_eq!(probe.held.load(SeqCst), 2);
+    stage.hold(false);
+    stage.work().await;
+    assert_eq!(bob.heard().await.len(), 6);
+    assert_eq!(probe.held_max.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_is_deleted_while_a_payload_is_made_is_not_in_it() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    let (message, _) = stage.world.reply(r, "regretted", None);
+    stage.work().await;
+    let bob = stage.client("bob", &[of(LAST, &[r])]).await;
+    bob.heard().await;
+    stage.store_has("regretted");
+    stage.hold(true);
+    stage.say(r, "look");
+    stage.work().await;
+    stage.delete(message);
+    stage.store_has("nothing");
+    stage.work().await;
+    stage.hold(false);
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["look: nothing"]);
+}
