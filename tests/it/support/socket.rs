@@ -1,5 +1,7 @@
 //! A graphql-transport-ws client that says and hears what a test tells it to.
 
+use std::pin::pin;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -87,6 +89,17 @@ impl Socket {
     pub(crate) async fn hear_ping(&mut self) -> Value {
         let ping = self.hear_where(|message| message["type"] == "ping");
         ping.await.unwrap()
+    }
+
+    /// Answers pings until something else is done; whatever else comes meanwhile goes by.
+    pub(crate) async fn stay_while<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                heard = self.hear_any() => drop(heard.expect("the server keeps it")),
+            }
+        }
     }
 
     async fn hear_where(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, u16> {
