@@ -50,6 +50,7 @@ bench: bench-binaries ## Measure everything beside its peers, in about an hour.
 	$(BENCH) resume
 	$(BENCH) slow
 	$(BENCH) storm
+	$(BENCH) rush
 	$(BENCH) traffic
 	$(BENCH) deflate
 	$(BENCH) unread

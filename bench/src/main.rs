@@ -50,6 +50,8 @@ enum Bench {
     Slow(slow::Options),
     /// Everyone is cut off at once and comes back.
     Storm(storm::Options),
+    /// So many new sockets a second, beside some that are there.
+    Rush(storm::rush::Options),
     /// Memory while traffic goes on for minutes.
     Traffic(traffic::Options),
     /// What permessage-deflate would save and cost.
@@ -75,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Resume(options) => resume::run(&options),
         Bench::Slow(options) => slow::run(&options),
         Bench::Storm(options) => storm::run(&options),
+        Bench::Rush(options) => storm::rush::run(&options),
         Bench::Traffic(options) => traffic::run(&options),
         Bench::Deflate(options) => deflate::run(&options),
         Bench::Unread(options) => Runtime::new()?.block_on(unread::run(options)),

@@ -24,13 +24,14 @@ pub struct Options {
 /// The tables in a file of runs; nothing where there is no such file.
 type Report = fn(&Path) -> anyhow::Result<Option<String>>;
 
-const REPORTS: [(&str, Report); 9] = [
+const REPORTS: [(&str, Report); 10] = [
     ("sends", sends::report),
     ("fanout", fanout::report),
     ("scaling", scaling::report),
     ("resume", resume::report),
     ("slow", slow::report),
     ("storm", storm::report),
+    ("rush", storm::rush::report),
     ("traffic", traffic::report),
     ("deflate", deflate::report),
     ("unread", unread::report),

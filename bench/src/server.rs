@@ -34,14 +34,19 @@ pub struct Server {
 impl Server {
     /// Tidings, on one core if one is named.
     pub fn tidings(core: Option<usize>) -> anyhow::Result<Self> {
-        Self::serve(tempfile::tempdir()?.into(), "127.0.0.1:0", core)
+        Self::letting_in(0, core)
+    }
+
+    /// Tidings that lets so many sockets in a second; 0 for any number.
+    pub fn letting_in(per_second: u32, core: Option<usize>) -> anyhow::Result<Self> {
+        Self::serve(tempfile::tempdir()?.into(), "127.0.0.1:0", per_second, core)
     }
 
     /// Tidings once more, on the same port and database. Where it still runs it is killed.
     pub fn start_again(mut self, core: Option<usize>) -> anyhow::Result<Self> {
         let _ = self.child.kill();
         self.child.wait()?;
-        Self::serve(self.folder.clone(), &self.address, core)
+        Self::serve(self.folder.clone(), &self.address, 0, core)
     }
 
     /// Asks it to stop (SIGTERM) and waits until it has.
@@ -52,7 +57,12 @@ impl Server {
         Ok(())
     }
 
-    fn serve(folder: Arc<TempDir>, bind: &str, core: Option<usize>) -> anyhow::Result<Self> {
+    fn serve(
+        folder: Arc<TempDir>,
+        bind: &str,
+        sockets_per_second: u32,
+        core: Option<usize>,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(binary());
         command
             .arg("serve")
@@ -64,7 +74,7 @@ impl Server {
             .env("TIDINGS_MUTATIONS_PER_SECOND", "0")
             .env("TIDINGS_CONNECTIONS_PER_USER", "0")
             .env("TIDINGS_CONNECTIONS_PER_IP", "0")
-            .env("TIDINGS_SOCKETS_PER_SECOND", "0")
+            .env("TIDINGS_SOCKETS_PER_SECOND", sockets_per_second.to_string())
             .env("TIDINGS_SUBSCRIPTIONS_PER_CONNECTION", "0");
         Self::start(command, folder, core, where_it_says)
     }

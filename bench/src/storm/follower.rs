@@ -80,7 +80,8 @@ impl Follower {
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut retries = 0;
         loop {
-            let floor = match self.connected().await? {
+            let init = self.init()?;
+            let floor = match self.connected(init).await? {
                 Gone::Lost => {
                     retries = 0;
                     0
@@ -101,7 +102,23 @@ impl Follower {
         }
     }
 
-    async fn connected(&mut self) -> anyhow::Result<Gone> {
+    /// Comes once, with this `init`, and stays for as long as the task lives where it is let in.
+    ///
+    /// # Errors
+    /// As [`Follower::run`], and a refusal that does not say when to come back.
+    pub async fn visit(mut self, init: Vec<u8>) -> anyhow::Result<()> {
+        match self.connected(init).await? {
+            Gone::Refused(secs) => {
+                ensure!(secs.is_some(), "a 503 without Retry-After");
+                count(&self.world.tally.refused);
+            }
+            Gone::Failed => count(&self.world.tally.failed),
+            Gone::Lost => {}
+        }
+        Ok(())
+    }
+
+    async fn connected(&mut self, init: Vec<u8>) -> anyhow::Result<Gone> {
         let mut cut = self.world.cut.subscribe();
         let opened = timeout(PATIENCE, self.open()).await;
         let Ok(Ok(opened)) = opened else {
@@ -116,7 +133,7 @@ impl Follower {
             acknowledged: false,
         };
         let mut buffer = vec![0; 4096];
-        let mut out = self.init()?;
+        let mut out = init;
         self.hear(&mut conversation, &rest, &mut out)?;
         loop {
             if tcp.write_all(&out).await.is_err() {
@@ -163,7 +180,11 @@ impl Follower {
         }
     }
 
-    fn init(&self) -> anyhow::Result<Vec<u8>> {
+    /// `connection_init`, with a token.
+    ///
+    /// # Errors
+    /// The token cannot be signed.
+    pub fn init(&self) -> anyhow::Result<Vec<u8>> {
         let resume = self.resume.as_ref().map(|place| json!({ "1": place }));
         let payload = json!({ "token": token(&self.user)?, "resume": resume.unwrap_or(json!({})) });
         let init = json!({ "type": "connection_init", "payload": payload });

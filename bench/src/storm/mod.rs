@@ -1,6 +1,7 @@
 //! Thousands are cut off at once and come back: the server is restarted in order, is killed, or the network drops them.
 
 mod follower;
+pub mod rush;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -113,13 +114,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 
 async fn storm(options: &Options, cut: Cut, cores: Cores) -> anyhow::Result<Run> {
     let mut server = Server::tidings(cores.server)?;
-    let world = Rc::new(World {
-        address: server.address.clone(),
-        cut: watch::Sender::new(0),
-        tally: Tally::default(),
-        sent: RefCell::default(),
-        latencies: RefCell::default(),
-    });
+    let world = world_of(&server);
     let mut crowd = JoinSet::new();
     let (mut sender, live_room) = sender(&server).await?;
     let live = if cut == Cut::Dropped { options.live } else { 0 };
@@ -201,6 +196,16 @@ async fn storm(options: &Options, cut: Cut, cores: Cores) -> anyhow::Result<Run>
         closed: since(&world.tally.closed, 3),
         calm_p99_millis: calm,
         storm_p99_millis: calm.map(|_| p99_millis(&world)),
+    })
+}
+
+fn world_of(server: &Server) -> Rc<World> {
+    Rc::new(World {
+        address: server.address.clone(),
+        cut: watch::Sender::new(0),
+        tally: Tally::default(),
+        sent: RefCell::default(),
+        latencies: RefCell::default(),
     })
 }
 
