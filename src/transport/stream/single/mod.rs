@@ -6,6 +6,7 @@
 
 mod events;
 mod reservation;
+mod results;
 #[cfg(test)]
 mod tests;
 

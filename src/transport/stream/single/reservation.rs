@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::OperationType;
-use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Map;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,9 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Refused;
 use super::events::{SingleEvents, complete, next};
+use super::results::{Kept, Results};
 use crate::auth::Viewer;
 use crate::document::Prepared;
-use crate::hub::{Envelope, Frame, Notice, Outbox};
+use crate::hub::{Envelope, Notice, Outbox};
 use crate::transport::census::Counted;
 use crate::transport::stream::wire::{Event, Wire};
 use crate::transport::ws::{
@@ -63,38 +63,6 @@ enum End {
     Lost,
 }
 
-/// Where results go.
-enum Stream<A: Api> {
-    /// Nowhere yet: they wait.
-    Reserved { kept: Vec<Kept<A>>, bytes: usize },
-    /// To the client.
-    Open {
-        connection: A::Connection,
-        outbox: Arc<Outbox>,
-    },
-}
-
-/// What waits for the stream.
-enum Kept<A: Api> {
-    Text(Bytes),
-    Plan(Start, A::Plan),
-}
-
-impl<A: Api> Stream<A> {
-    fn connection(&self) -> Option<&A::Connection> {
-        match self {
-            Self::Open { connection, .. } => Some(connection),
-            Self::Reserved { .. } => None,
-        }
-    }
-}
-
-impl<A: Api> Kept<A> {
-    fn is_of(&self, ticket: Ticket) -> bool {
-        matches!(self, Self::Plan(start, _) if start.ticket == ticket)
-    }
-}
-
 /// A reservation and all that belongs to it.
 pub(super) struct Reservation<A: Api> {
     endpoint: Arc<Endpoint<A>>,
@@ -104,7 +72,7 @@ pub(super) struct Reservation<A: Api> {
     conversation: Conversation,
     work: Work<A>,
     timers: Timers,
-    stream: Stream<A>,
+    results: Results<A>,
     /// The server stops, and this stream's turn has come.
     leaving: bool,
     end: Option<End>,
@@ -132,10 +100,7 @@ impl<A: Api> Reservation<A> {
             conversation: Conversation::new(endpoint.settings.at_once, None),
             work: Work::new(endpoint.api.clone()),
             timers: Timers::new(waits, now()),
-            stream: Stream::Reserved {
-                kept: Vec::new(),
-                bytes: 0,
-            },
+            results: Results::default(),
             leaving: false,
             end: None,
             endpoint: endpoint.clone(),
@@ -152,10 +117,7 @@ impl<A: Api> Reservation<A> {
         let (end, wire) = self.run(orders, stream).await;
         tracing::debug!(?end, "stream of several operations ended");
         // The subscriptions first: nothing more is queued for a stream that is closing.
-        self.stream = Stream::Reserved {
-            kept: Vec::new(),
-            bytes: 0,
-        };
+        self.results = Results::default();
         if let (End::Stopping, Some(mut wire)) = (end, wire) {
             wire.end(b"").await;
         }
@@ -190,7 +152,7 @@ impl<A: Api> Reservation<A> {
                 },
                 Some(order) = orders.recv() => self.obey(order),
                 done = self.work.next() => self.done(done),
-                notice = next_notice(self.stream.connection()) => self.noticed(notice),
+                notice = next_notice(self.results.connection()) => self.noticed(notice),
                 () = &mut alarm => {
                     self.alarm();
                     wake_at = self.wake_at();
@@ -239,16 +201,10 @@ impl<A: Api> Reservation<A> {
         let started = self.endpoint.started;
         self.timers
             .acknowledged(now, lifetime(viewer), first_ping, started);
-        let open = Stream::Open {
-            connection,
-            outbox: outbox.clone(),
-        };
-        if let Stream::Reserved { kept, .. } = std::mem::replace(&mut self.stream, open) {
-            for kept in kept {
-                match kept {
-                    Kept::Text(text) => self.say(text),
-                    Kept::Plan(start, plan) => self.follow(start, plan),
-                }
+        for kept in self.results.open(connection, outbox.clone()) {
+            match kept {
+                Kept::Text(text) => self.results.say(text),
+                Kept::Plan(start, plan) => self.follow(start, plan),
             }
         }
         Wire::new(io, outbox)
@@ -281,7 +237,7 @@ impl<A: Api> Reservation<A> {
         if self.conversation.runs(id) {
             return Err(Refused::Running);
         }
-        if self.waiting_bytes() > FULL_BYTES {
+        if self.results.waiting_bytes() > FULL_BYTES {
             return Err(Refused::Full);
         }
         // What it asks for is prepared already, and names no place to go on from.
@@ -321,10 +277,7 @@ impl<A: Api> Reservation<A> {
         };
         self.work.stop(run.ticket);
         if run.kind == Kind::Stream {
-            match &mut self.stream {
-                Stream::Open { connection, .. } => connection.unsubscribe(id),
-                Stream::Reserved { kept, .. } => kept.retain(|kept| !kept.is_of(run.ticket)),
-            }
+            self.results.leave(id, run.ticket);
             self.settle(id);
         }
     }
@@ -332,7 +285,7 @@ impl<A: Api> Reservation<A> {
     /// A subscription that ended by itself just before has left a notice, which must not be taken for one about the next of
     /// that id.
     fn settle(&mut self, gone: &str) {
-        while let Some(notice) = next_notice(self.stream.connection()).now_or_never() {
+        while let Some(notice) = next_notice(self.results.connection()).now_or_never() {
             match notice {
                 Notice::Ended(id) if *id == *gone => {}
                 notice => self.noticed(notice),
@@ -366,8 +319,8 @@ impl<A: Api> Reservation<A> {
         self.work.finished(start.ticket);
         match result {
             Ok(response) if self.conversation.finish(&start.id, start.ticket) => {
-                self.say(next(&start.id, &response));
-                self.say(complete(&start.id));
+                self.results.say(next(&start.id, &response));
+                self.results.say(complete(&start.id));
             }
             Ok(_) => {}
             Err(errors) => self.refuse(start, &errors),
@@ -379,7 +332,7 @@ impl<A: Api> Reservation<A> {
         if self.renewed_by.is_some_and(|later| later > ticket) {
             return;
         }
-        if let Stream::Open { connection, .. } = &self.stream {
+        if let Some(connection) = self.results.connection() {
             self.timers.renewed(now(), lifetime(&viewer));
             connection.renew(&viewer);
         }
@@ -388,12 +341,8 @@ impl<A: Api> Reservation<A> {
     }
 
     fn follow(&mut self, start: Start, plan: A::Plan) {
-        if !self.conversation.wants(&start.id, start.ticket) {
-            return;
-        }
-        match &mut self.stream {
-            Stream::Open { connection, .. } => connection.subscribe(start.id, plan, None),
-            Stream::Reserved { kept, .. } => kept.push(Kept::Plan(start, plan)),
+        if self.conversation.wants(&start.id, start.ticket) {
+            self.results.follow(start, plan);
         }
     }
 
@@ -408,8 +357,9 @@ impl<A: Api> Reservation<A> {
 
     fn refuse(&mut self, start: &Start, errors: &str) {
         if self.conversation.finish(&start.id, start.ticket) {
-            self.say(SingleEvents { pings: false }.error(&start.id, errors));
-            self.say(complete(&start.id));
+            self.results
+                .say(SingleEvents { pings: false }.error(&start.id, errors));
+            self.results.say(complete(&start.id));
         }
     }
 
@@ -424,14 +374,17 @@ impl<A: Api> Reservation<A> {
 
     fn alarm(&mut self) {
         while let Some(due) = self.timers.due(now()) {
-            match (due, &self.stream) {
-                (Due::Close(_), _) => self.end = Some(End::Cut),
-                (Due::Leave, _) => {
+            match due {
+                Due::Close(_) => self.end = Some(End::Cut),
+                Due::Leave => {
                     self.leaving = true;
                     self.leave_when_quiet();
                 }
-                (Due::Ping, Stream::Open { connection, .. }) => connection.ping(),
-                (Due::Ping, Stream::Reserved { .. }) => {}
+                Due::Ping => {
+                    if let Some(connection) = self.results.connection() {
+                        connection.ping();
+                    }
+                }
             }
         }
     }
@@ -439,25 +392,6 @@ impl<A: Api> Reservation<A> {
     fn leave_when_quiet(&mut self) {
         if self.leaving && !self.work.mutates() {
             self.end = Some(End::Stopping);
-        }
-    }
-
-    fn waiting_bytes(&self) -> usize {
-        match &self.stream {
-            Stream::Reserved { bytes, .. } => *bytes,
-            Stream::Open { outbox, .. } => outbox.queued_bytes(),
-        }
-    }
-
-    fn say(&mut self, text: Bytes) {
-        match &mut self.stream {
-            Stream::Open { outbox, .. } => {
-                outbox.push(Frame::whole(text));
-            }
-            Stream::Reserved { kept, bytes } => {
-                *bytes += text.len();
-                kept.push(Kept::Text(text));
-            }
         }
     }
 }
