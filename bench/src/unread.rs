@@ -82,12 +82,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let server = Server::tidings(Cores::ANY.server)?;
     let mut http = Http::connect(&server.address, token(VIEWER)?).await?;
     post(&mut http, "{ viewer { id } }", json!({})).await?;
+    drop(http);
     let mut conn = SqliteConnectOptions::new()
         .filename(server.folder().join("tidings.db"))
         .foreign_keys(false)
         .connect()
         .await?;
     fill(&mut conn, options.rooms).await?;
+    // The server waits for a next request for seconds only, and filling takes longer.
+    let mut http = Http::connect(&server.address, token(VIEWER)?).await?;
     let mut record = Record::begin(Cores::ANY, Vec::new())?;
     for _ in 0..options.rounds {
         for (what, ..) in ROOMS {
