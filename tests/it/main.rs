@@ -7,6 +7,8 @@ mod support;
 mod codes;
 #[cfg(unix)]
 mod durability;
+#[cfg(unix)]
+mod held_up;
 mod logs;
 mod network;
 mod polling;

@@ -71,6 +71,10 @@ impl Timers {
     /// Short beside a ping's interval, long beside what a group's pings take: 10,000 sockets make 100 a step.
     const PING_STEP: Duration = Duration::from_millis(250);
 
+    /// Who comes so much too late to close a socket was held up itself, by a machine that was asleep or had other things to do:
+    /// what the client has said by then is to be read first.
+    const HELD_UP: Duration = Duration::from_secs(2);
+
     /// A socket that opens now.
     pub(in crate::transport) fn new(waits: impl Into<Arc<Waits>>, now: Instant) -> Self {
         let waits = waits.into();
@@ -93,6 +97,11 @@ impl Timers {
     /// What is due, one thing at a time.
     pub(in crate::transport) fn due(&mut self, now: Instant) -> Option<Due> {
         use What::*;
+        for what in [Init, Answer, Stall] {
+            if self.at[what as usize].is_some_and(|at| at + Self::HELD_UP <= now) {
+                self.set(what, Some(now + Self::HELD_UP / 2));
+            }
+        }
         let order = [Init, Token, Expiry, Answer, Stall, Leave, Ping];
         let what = order
             .into_iter()
@@ -288,6 +297,32 @@ mod tests {
         assert_eq!(emptied.due(now + 11 * SECOND), None);
         let due = timers.due(now + 19 * SECOND);
         assert_eq!(due, Some(Due::Close(Close::TOO_SLOW)));
+    }
+
+    #[test]
+    fn a_server_that_was_held_up_looks_at_what_has_come_before_it_gives_anyone_up() {
+        let now = Instant::now();
+        let mut timers = ready(now);
+        timers.pinged(now);
+        timers.waiting(now);
+        // Asleep for a minute; the ping and the stall were due 50 s ago.
+        let awake = now + 60 * SECOND;
+        assert_eq!(timers.due(awake), Some(Due::Ping));
+        assert_eq!(timers.due(awake), None);
+        timers.heard();
+        timers.wrote(awake, false);
+        assert_eq!(timers.next(), Some(awake + 25 * SECOND));
+
+        // Nobody is there: a second is enough to see that.
+        timers.pinged(awake);
+        let again = awake + 20 * SECOND;
+        assert_eq!(timers.due(again), None);
+        let due = timers.due(again + SECOND);
+        assert_eq!(due, Some(Due::Close(Close::SILENT)));
+        let mut late = Timers::new(Waits::default(), now);
+        assert_eq!(late.due(now + 12 * SECOND), None);
+        let due = late.due(now + 13 * SECOND);
+        assert_eq!(due, Some(Due::Close(Close::INIT_TIMEOUT)));
     }
 
     #[test]

@@ -170,6 +170,16 @@ impl TestServer {
         self.signal(Signal::INT);
     }
 
+    /// Holds it up (SIGSTOP), as a machine that falls asleep does.
+    pub(crate) fn hold_up(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("it has one"), signal).expect("it can be signalled");

@@ -91,6 +91,18 @@ impl Socket {
         ping.await.unwrap()
     }
 
+    /// The next ping, which is left without an answer.
+    pub(crate) async fn hear_ping_unanswered(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.0.next().await.unwrap().unwrap() {
+                let message: Value = serde_json::from_str(&text).unwrap();
+                if message["type"] == "ping" {
+                    return message;
+                }
+            }
+        }
+    }
+
     /// Answers pings until something else is done; whatever else comes meanwhile goes by.
     pub(crate) async fn stay_while<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
