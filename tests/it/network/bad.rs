@@ -251,6 +251,7 @@ async fn play(play: Play) {
     let start = head(&server).await;
     let proxy = Proxy::start(server.addr(), weather(StdRng::from_rng(&mut rng))).await;
     let mut company = Company::gather(&server, &proxy, &play, &start, &mut rng);
+    tell_memory(&server, "at the beginning");
     let began = Instant::now();
     let said = direct(&mut company, &play, &mut rng).await;
 
@@ -286,11 +287,7 @@ async fn play(play: Play) {
         tally.cuts(),
         tally.silences()
     );
-    #[cfg(target_os = "linux")]
-    eprintln!(
-        "the server holds {} KiB at the end",
-        crate::support::resident_bytes(server.pid()) >> 10
-    );
+    tell_memory(&server, "at the end");
     // A run in which nothing happened proves nothing.
     let least = play.clients as u64;
     assert!(
@@ -299,6 +296,16 @@ async fn play(play: Play) {
     );
     assert!(tally.cuts() > 2 * least && tally.silences() > least / 2);
     assert!(counts.silent > 0 && counts.resumed > least, "{counts:?}");
+}
+
+fn tell_memory(server: &TestServer, when: &str) {
+    #[cfg(target_os = "linux")]
+    eprintln!(
+        "the server holds {} KiB {when}",
+        crate::support::resident_bytes(server.pid()) >> 10
+    );
+    #[cfg(not(target_os = "linux"))]
+    let _ = (server, when);
 }
 
 fn assert_sent_once_and_in_order(said: &[Said], log: &[log::Entry]) {
