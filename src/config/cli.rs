@@ -1,16 +1,15 @@
 //! The command line, the environment and `.env`, before anything is checked.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::texts::Texts;
+
 /// Where settings may be kept beside the environment.
 const DOTENV: &str = ".env";
-/// The one setting whose text is never shown.
-pub(super) const SECRET: &str = "TIDINGS_JWT_SECRET";
 
 /// Self-hosted, real-time message server: one binary, one SQLite file, one GraphQL API.
 #[derive(Parser, Clone, Debug)]
@@ -297,36 +296,6 @@ impl Invocation {
             .filter_map(|(name, _)| name.into_string().ok())
             .filter(|name| name.starts_with("TIDINGS_") && !known.contains(name))
             .collect()
-    }
-}
-
-/// Each setting's environment variable and text, in the order of [`Flags`]; empty where there is none. Secrets are among
-/// them.
-#[derive(Clone)]
-pub struct Texts(Vec<(String, String)>);
-
-impl Texts {
-    /// A setting's text; `None` where it has no default and was not given.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let (_, text) = self.0.iter().find(|(known, _)| known == name)?;
-        (!text.is_empty()).then_some(text)
-    }
-}
-
-/// As `.env` would say it, secrets masked.
-impl fmt::Display for Texts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, text) in &self.0 {
-            let secret = name == SECRET && !text.is_empty();
-            writeln!(f, "{name}={}", if secret { "(secret)" } else { text })?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Texts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -8,13 +8,15 @@ mod database;
 mod read;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-pub use cli::{Cli, Command, Flags, Invocation, InvocationError, Texts, TokenFlags, UserFlag};
+pub use cli::{Cli, Command, Flags, Invocation, InvocationError, TokenFlags, UserFlag};
 pub use database::Database;
+pub use texts::Texts;
 
 use crate::auth::{KeySource, Rules};
 use crate::store::sqlite::Synchronous;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use super::cli::{SECRET, Texts};
+use super::texts::{SECRET, Texts};
 use super::{Bad, Database, LogFormat, Rate, Settings};
 use crate::auth::{KeySource, PublicKey, Rules, Secret};
 use crate::store::sqlite::Synchronous;

@@ -1,5 +1,8 @@
 //! A small schema whose fields fail in every way, run as transports run it.
 
+mod mutations;
+mod refused;
+
 use std::sync::Mutex;
 
 use async_graphql::{
@@ -319,133 +322,6 @@ async fn what_is_asked_for_in_secret_is_taken_out_and_nothing_else() {
         Bench::new().answer(text).await.0,
         r#"{"node":{"x":{"__tidings_type":"x"},"oddJson":"Thing"}}"#
     );
-}
-
-#[tokio::test]
-async fn what_goes_wrong_inside_stays_inside() {
-    let bench = Bench::new();
-    for text in ["{ bare }", "{ missingData }"] {
-        let response = bench.run(text).await.unwrap();
-        assert_eq!(code(&response.errors[0]), "INTERNAL_SERVER_ERROR");
-        assert_eq!(response.errors[0].message, "internal error");
-        assert!(matches!(response.data, Value::Object(_)));
-    }
-    let rejection = bench.run("{ boom }").await.unwrap_err();
-    assert_eq!(rejection.status, 500);
-    assert_eq!(rejection.errors[0].message, "internal error");
-    // The executor is none the worse for it.
-    assert_eq!(
-        bench.answer("{ thing { id } }").await.0,
-        r#"{"thing":{"id":1}}"#
-    );
-}
-
-#[tokio::test]
-async fn an_argument_that_its_scalar_refuses_is_bad_user_input() {
-    let (data, codes) = Bench::new().answer("{ small(byte: 300) }").await;
-    assert_eq!(
-        (data.as_str(), codes),
-        (r#"{"small":null}"#, vec!["BAD_USER_INPUT".to_owned()])
-    );
-}
-
-#[tokio::test]
-async fn what_the_validator_refuses_has_a_code_and_no_data() {
-    let bench = Bench::new();
-    for text in [
-        "{ nope }",
-        "{ thing }",
-        "{ thing { id { x } } }",
-        "{ leaf { id } }",
-        "{ leaf(id: \"x\") { id } }",
-        "{ leaf(id: 1, x: 2) { id } }",
-        "{ thing { ...F } }",
-        "{ thing { id } } fragment F on Thing { id }",
-        "{ thing { id @nope } }",
-        "query($x: Nope) { leaf(id: $x) { id } }",
-    ] {
-        let rejection = bench.run(text).await.unwrap_err();
-        assert_eq!(rejection.status, 400, "{text}");
-        for error in &rejection.errors {
-            assert_eq!(code(error), "GRAPHQL_VALIDATION_FAILED", "{text}");
-            let message = &error.message;
-            assert!(
-                !message.contains("::") && !message.contains('<'),
-                "{message}"
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn introspection_needs_no_viewer_and_all_else_does() {
-    let bench = Bench::new();
-    let run = |text| bench.executor.execute(bench.prepare(text), None);
-    assert!(
-        run("{ __typename __schema { queryType { name } } }")
-            .await
-            .unwrap()
-            .is_ok()
-    );
-    assert!(run("mutation { __typename }").await.unwrap().is_ok());
-    let rejection = run("{ __typename thing { id } }").await.unwrap_err();
-    assert_eq!(
-        (rejection.status, code(&rejection.errors[0]).as_str()),
-        (401, "UNAUTHENTICATED")
-    );
-    let rejection = run("mutation { note(value: 1) }").await.unwrap_err();
-    assert_eq!(code(&rejection.errors[0]), "UNAUTHENTICATED");
-    assert!(bench.journal.lock().unwrap().is_empty());
-    assert_eq!(bench.answer("{ viewer }").await.0, r#"{"viewer":"ada"}"#);
-}
-
-#[tokio::test]
-async fn a_mutation_over_the_allowance_is_refused_whole() {
-    let bench = Bench::with(Allowance::new(1, 3));
-    bench
-        .run("mutation { a: note(value: 1) b: note(value: 2) }")
-        .await
-        .unwrap();
-    let rejection = bench
-        .run("mutation { a: note(value: 3) b: note(value: 4) }")
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (rejection.status, code(&rejection.errors[0]).as_str()),
-        (429, "RATE_LIMITED")
-    );
-    let extensions = rejection.errors[0].extensions.as_ref().unwrap();
-    assert!(extensions.get("retryAfterMs").is_some() && rejection.retry_after_ms.is_some());
-    assert_eq!(*bench.journal.lock().unwrap(), [1, 2]);
-    let never =
-        "mutation { a: note(value: 3) b: note(value: 4) c: note(value: 4) d: note(value: 4) }";
-    let rejection = bench.run(never).await.unwrap_err();
-    assert_eq!(code(&rejection.errors[0]), "BAD_USER_INPUT");
-    bench.run("{ thing { id } }").await.unwrap();
-}
-
-#[tokio::test]
-async fn mutations_start_in_the_order_in_which_they_are_polled() {
-    let bench = Bench::with(Allowance::new(0, 0));
-    let mut running = Vec::new();
-    for value in 0..20 {
-        let prepared = bench.prepare(&format!("mutation {{ note(value: {value}) }}"));
-        let mut execution = Box::pin(bench.executor.execute(prepared, Some(viewer())));
-        assert!(futures_util::poll!(&mut execution).is_pending());
-        running.push(execution);
-    }
-    assert_eq!(*bench.journal.lock().unwrap(), (0..20).collect::<Vec<_>>());
-    for execution in running {
-        execution.await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_field_written_twice_is_run_once() {
-    let bench = Bench::new();
-    let text = "mutation { note(value: 1) ...M } fragment M on Mutation { note(value: 1) }";
-    assert_eq!(bench.answer(text).await.0, r#"{"note":1}"#);
-    assert_eq!(*bench.journal.lock().unwrap(), [1]);
 }
 
 /// What a chat opens with: its rooms with their newest message, and a page of the open one.
