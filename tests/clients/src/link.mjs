@@ -6,20 +6,29 @@
  */
 const AT_ONCE = { name: 'at once', latency: 0, jitter: 0, bytesPerSec: Infinity, draw: { below: () => 0 } }
 
-/** A network that one does not notice. */
-export const noLink = () => AT_ONCE
+/** A network that one does not notice, for each connection. */
+export const noLinks = () => () => AT_ONCE
 
-/** A network as one finds it: at a desk, on the road, far away, at the edge of a cell. `draw` is seeded: see chance.mjs. */
-export function anyLink(draw) {
-  const [name, latency, jitter, bytesPerSec] = draw.of([
-    ['quick', 1, 5, Infinity],
-    ['quick', 1, 5, Infinity],
-    ['slow', 20, 40, Infinity],
-    ['slow', 20, 40, Infinity],
-    ['far', 150, 150, Infinity],
-    ['narrow', 50, 50, 50_000],
-  ])
-  return { name, latency, jitter, bytesPerSec, draw }
+const BAD = [
+  ['quick', 1, 5, Infinity],
+  ['quick', 1, 5, Infinity],
+  ['slow', 20, 40, Infinity],
+  ['slow', 20, 40, Infinity],
+  ['far', 150, 150, Infinity],
+  ['narrow', 50, 50, 50_000],
+]
+
+/**
+ * A network for each connection, as one finds them: at a desk, on the road, far away, at the edge of a cell. `draw` is seeded: see
+ * chance.mjs. They are dealt like cards, so that a short ride meets each kind.
+ */
+export function badLinks(draw) {
+  let left = []
+  return () => {
+    if (!left.length) left = [...BAD]
+    const [[name, latency, jitter, bytesPerSec]] = left.splice(draw.below(left.length), 1)
+    return { name, latency, jitter, bytesPerSec, draw }
+  }
 }
 
 /** So that a narrow line is one all the time, not on average: a segment or three. */

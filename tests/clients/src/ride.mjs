@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { Api } from './api.mjs'
 import { chance, seed } from './chance.mjs'
 import { CREATE_ROOM, EVENTS, HEAD, MESSAGE_SENT } from './documents.mjs'
-import { anyLink, noLink } from './link.mjs'
+import { badLinks, noLinks } from './link.mjs'
 import { readLog, Stream } from './log.mjs'
 import { Proxy } from './proxy.mjs'
 import { Ledger, Sender } from './senders.mjs'
@@ -16,9 +16,9 @@ const SENDERS = 4
 /**
  * `open` makes the client under test: see clients/*.mjs. `cuts` connections are cut, `kills` of them by SIGKILL to the server
  * and `silences` by nothing at all, which only a client notices that asks; `history` events are in the log before it subscribes.
- * The networks are bad ones, unless `link` says otherwise.
+ * The networks are bad ones, unless `links` says otherwise.
  */
-export async function ride(t, { open, cuts, kills, silences = 0, history, link = anyLink }) {
+export async function ride(t, { open, cuts, kills, silences = 0, history, links = badLinks }) {
   t.diagnostic(`SEED=${seed}`)
   const course = await Course.lay(t, history)
   const client = await open(t, {
@@ -35,7 +35,7 @@ export async function ride(t, { open, cuts, kills, silences = 0, history, link =
   const quiet = course.follow(client, 'quiet', MESSAGE_SENT, { roomId: course.quiet, after })
   await client.positions?.(all => all.length === 2, 'busy and quiet are live')
 
-  course.cutFromNowOn({ cuts, kills, silences, link })
+  course.cutFromNowOn({ cuts, kills, silences, links })
   const far = course.follow(client, 'far', EVENTS, { after: course.start })
   const during = await course.sendWhile(client, () => course.wsProxy.cuts < cuts)
   await course.speakInTheDark()
@@ -51,7 +51,7 @@ export async function ride(t, { open, cuts, kills, silences = 0, history, link =
   for (const stream of [far, busy, quiet]) stream.mustQuote(course.ledger)
   course.everythingSentIsIn(log)
   assert.equal(quiet.events.length, 1)
-  const wereBad = link === noLink || (course.links.narrow && course.links.far)
+  const wereBad = links === noLinks || (course.links.narrow && course.links.far)
   assert.ok(course.silenced >= silences && wereBad, `the networks were bad ones: ${course.told()} (SEED=${seed})`)
   t.diagnostic(
     `${course.wsProxy.cuts} cuts, ${course.killed} kills, ${course.silenced} silences; networks: ${course.told()}; ${log.length} events, ${during} of them during the cuts; ` +
@@ -112,12 +112,13 @@ class Course {
    * Each connection has a network of its own and is cut at a random byte, some in the client's own words; evenly among the
    * cuts the server dies, and the line goes silent.
    */
-  cutFromNowOn({ cuts, kills, silences, link }) {
+  cutFromNowOn({ cuts, kills, silences, links }) {
     const draw = chance('cuts')
+    const link = links(draw)
     const [toKill, toSilence] = [kills, silences].map(count => Math.ceil(cuts / (count + 1)))
     this.wsProxy.plan = () => {
       const nth = this.wsProxy.cuts + 1
-      const own = this.#count(link(draw))
+      const own = this.#count(link())
       if (nth > cuts) return { down: Infinity, up: Infinity, link: own }
       if (!this.far?.caughtUp) this.cutsBeforeCaughtUp += 1
       // A client with several connections may see two cuts before it opens the next.
@@ -135,11 +136,12 @@ class Course {
       }
     }
     const http = chance('http')
+    const httpLink = links(http)
     this.httpProxy.plan = () => ({
       down: 1 + http.below(20_000),
       up: 1 + http.below(20_000),
       how: http.of(['reset', 'end']),
-      link: link(http),
+      link: httpLink(),
     })
     // The first connection has no plan yet.
     this.wsProxy.refuse()
