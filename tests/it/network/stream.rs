@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::log::Entry;
 use crate::support::field;
+pub(super) use crate::support::seq_of;
 
 /// A place in the log.
 pub(super) type Seq = u64;
@@ -130,10 +131,4 @@ impl Stream {
             );
         }
     }
-}
-
-/// The place in a cursor's first half: ten digits of base 32.
-pub(super) fn seq_of(cursor: &str) -> Seq {
-    assert_eq!(cursor.len(), 20, "{cursor}");
-    u64::from_str_radix(&cursor[..10], 32).unwrap()
 }

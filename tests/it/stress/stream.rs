@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub(super) use crate::support::seq_of;
 use crate::support::{behind, field};
 
 /// A place in the log.
@@ -296,12 +297,6 @@ pub(super) fn number(user: &str) -> User {
     user.strip_prefix('u')
         .and_then(|n| n.parse().ok())
         .unwrap_or(User::MAX)
-}
-
-/// The place in a cursor's first half: ten digits of base 32.
-pub(super) fn seq_of(cursor: &str) -> Seq {
-    assert_eq!(cursor.len(), 20, "{cursor}");
-    u64::from_str_radix(&cursor[..10], 32).unwrap()
 }
 
 /// Now.

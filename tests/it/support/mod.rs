@@ -13,7 +13,7 @@ pub(crate) use proxy::{End, How, Link, Proxy};
 pub(crate) use server::resident_bytes;
 pub(crate) use server::{Plan, TestServer, get, hs256, now_secs};
 pub(crate) use socket::{Socket, message};
-pub(crate) use wire::{Heard, Refused, Wire, behind, field};
+pub(crate) use wire::{Heard, Refused, Wire, behind, field, seq_of};
 
 /// Lets this process and those that it starts have as many files open as they may: many systems begin with 1,024.
 ///

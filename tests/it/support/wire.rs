@@ -209,3 +209,9 @@ pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 pub(crate) fn behind<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.find(name).map(|at| &text[at + name.len()..])
 }
+
+/// The place in the log that is a cursor's first half: ten digits of base 32.
+pub(crate) fn seq_of(cursor: &str) -> u64 {
+    assert_eq!(cursor.len(), 20, "{cursor}");
+    u64::from_str_radix(&cursor[..10], 32).unwrap()
+}
