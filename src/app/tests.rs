@@ -1,7 +1,15 @@
+use axum::http::HeaderValue;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio_tungstenite::WebSocketStream;
+use tungstenite::Message;
+use tungstenite::client::IntoClientRequest;
 
 use super::*;
 use crate::config::Invocation;
+use crate::model::UserId;
 
 fn settings(folder: &tempfile::TempDir, more: &[&str]) -> Settings {
     let database = folder.path().join("chat.db");
@@ -70,4 +78,38 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     let stopped = tokio::time::timeout(Duration::from_secs(5), server.stop());
     stopped.await.expect("the connections are idle");
     drop(idle);
+}
+
+#[tokio::test]
+async fn who_signs_in_while_subscriptions_wait_to_begin_waits_too_and_not_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&settings(&folder, &[])).await.unwrap();
+    let token = server.parts.authenticator.minter().unwrap();
+    let token = token.mint(&UserId::stored("ada"), None, PLAYGROUND_TOKEN_TTL);
+    let full = server.api.hub.fill();
+    let asked = std::time::Instant::now();
+    let mut socket = sign_in(server.addr(), &token.unwrap()).await;
+    assert!(
+        matches!(socket.next().await, Some(Ok(Message::Text(ack))) if ack.contains("connection_ack"))
+    );
+    assert!(asked.elapsed() >= Duration::from_secs(1));
+    drop((full, socket));
+    server.stop().await;
+}
+
+async fn sign_in(addr: SocketAddr, token: &str) -> WebSocketStream<TcpStream> {
+    let mut request = format!("ws://{addr}/graphql")
+        .into_client_request()
+        .unwrap();
+    let protocol = HeaderValue::from_static("graphql-transport-ws");
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", protocol);
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream)
+        .await
+        .unwrap();
+    let init = json!({ "type": "connection_init", "payload": { "authorization": token } });
+    socket.send(Message::text(init.to_string())).await.unwrap();
+    socket
 }

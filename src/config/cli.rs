@@ -145,7 +145,7 @@ pub struct Flags {
         default_value = "40"
     )]
     pub signals_burst: Option<String>,
-    /// WebSockets that one user may hold. 0: no limit. At most 1000000.
+    /// WebSockets and streams that one user may hold. 0: no limit. At most 1000000.
     #[arg(
         long,
         env = "TIDINGS_CONNECTIONS_PER_USER",

@@ -149,6 +149,8 @@ impl CatchUp {
 
     async fn run(mut self, asked: Option<Asked>) {
         let begun = match asked {
+            // Its client may have given it up while it waited for its turn.
+            Some(_) if self.sub.has_ended() => Err(Stop::Ended),
             Some(asked) => self.find_start(&asked).await,
             None => Ok(()),
         };

@@ -26,6 +26,7 @@ mod tests;
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::{Data, Response};
 use bytes::Bytes;
@@ -167,6 +168,9 @@ pub struct Plan {
 }
 
 impl Hub {
+    /// How long [`Self::has_room`] waits at most.
+    const ROOM_WAIT: Duration = Duration::from_secs(1);
+
     /// Starts the workers. To be called inside a tokio runtime; catch-ups run there.
     ///
     /// # Errors
@@ -209,11 +213,19 @@ impl Hub {
         }
     }
 
-    /// Waits until a subscription that is asked for now would begin without waiting. Who is let in faster than subscriptions
-    /// begin only waits inside, where each takes some kilobytes, and leaves holes where they were.
+    /// Waits until a subscription that is asked for now would begin without waiting; for a second at most, as not everyone who
+    /// comes is about to subscribe. Who is let in faster than subscriptions begin only waits inside, where each takes some
+    /// kilobytes, and leaves holes where they were.
     pub async fn has_room(&self) {
-        // A closed semaphore cannot be: it lives as long as the hub.
-        drop(self.core.starts.acquire().await);
+        drop(tokio::time::timeout(Self::ROOM_WAIT, self.core.starts.acquire()).await);
+    }
+
+    /// Takes all the room that there is, until it is dropped.
+    #[cfg(test)]
+    pub(crate) fn fill(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let all = u32::try_from(Core::STARTS).expect("a few");
+        let starts = self.core.starts.clone();
+        starts.try_acquire_many_owned(all).expect("nobody begins")
     }
 
     /// The end of the log.

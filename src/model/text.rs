@@ -83,7 +83,7 @@ impl Data {
     /// Takes a JSON value; `null` is `None`.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` when its compact text is over the limit, or holds a whole number beyond 64 bits.
+    /// `BAD_USER_INPUT` when its compact text is over the limit, or holds a number beyond the whole ones of 64 bits.
     pub fn parse(value: serde_json::Value) -> Result<Option<Self>, Error> {
         if value.is_null() {
             return Ok(None);
@@ -91,7 +91,7 @@ impl Data {
         if holds_what_was_rounded(&value) {
             return Err(Error::BadInput {
                 field: "data",
-                why: "a whole number in it does not fit into 64 bits; send it as a string"
+                why: "a number in it is beyond what 64 bits hold exactly; send it as a string"
                     .to_owned(),
             });
         }
@@ -113,15 +113,17 @@ impl Data {
     }
 }
 
-/// Whether there is a whole number that 64 bits do not hold. JSON has them, and a reader has made the nearest of its floating
-/// point numbers of it: another number, in silence.
+/// Whether there is a number beyond the whole ones that 64 bits hold. JSON has them, and a reader has made the nearest of its
+/// floating point numbers of it: where it was whole, another number, in silence. How it was written is not known any more, so
+/// `1e300` goes with them.
 fn holds_what_was_rounded(value: &serde_json::Value) -> bool {
     use serde_json::Value;
     const BITS_64: f64 = 18_446_744_073_709_551_616.0;
     match value {
         Value::Number(number) => {
-            let held = -BITS_64 / 2.0..BITS_64;
-            number.is_f64() && number.as_f64().is_some_and(|it| !held.contains(&it))
+            // The least that is held exactly is read as no floating point number.
+            let held = |it| -BITS_64 / 2.0 < it && it < BITS_64;
+            number.is_f64() && !number.as_f64().is_some_and(held)
         }
         Value::Array(values) => values.iter().any(holds_what_was_rounded),
         Value::Object(fields) => fields.values().any(holds_what_was_rounded),
@@ -189,6 +191,7 @@ mod tests {
         for rounded in [
             "18446744073709551616",
             "18446744073709551617",
+            "-9223372036854775809",
             "-9223372036854777000",
             "[[{\"a\":100000000000000000000000}]]",
             "1e300",

@@ -1,5 +1,6 @@
 //! Everyone subscribes at once: a few begin at a time, and none that waits for its socket holds up the others.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -80,6 +81,29 @@ async fn nobody_is_let_in_while_as_many_as_may_are_beginning() {
     let_in.expect("there is room");
     // And takes none.
     assert_eq!(starts.available_permits(), Core::STARTS);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_was_unsubscribed_while_it_waited_for_its_turn_asks_the_store_for_nothing() {
+    let world = World::new().await;
+    world.create("ada", Private);
+    world.settled().await;
+    let full = world.hub.fill();
+    let client = world.client("ada");
+    let events = "subscription { events { kind body } }";
+    (client.resume(&world, "1", events, Some(world.cursor(1)))).await;
+    // It queues.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    client.connection.as_ref().unwrap().unsubscribe("1");
+    // Each read would use up one.
+    world.store.failures.store(1000, Ordering::SeqCst);
+    let starts = world.hub.core.starts.clone();
+    drop(full);
+    drop(starts.acquire_many(Core::STARTS as u32).await.unwrap());
+    assert_eq!(world.store.failures.load(Ordering::SeqCst), 1000);
     world.end().await;
 }
 

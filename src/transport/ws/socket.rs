@@ -108,8 +108,10 @@ impl<A: Api, P: Speech> Socket<A, P> {
         if let Some(known) = self.known.as_ref().filter(|_| is_leaving) {
             known.connection.leave_cleanly();
         }
-        // The subscriptions first: nothing more is queued for a socket that is closing.
+        // The subscriptions first: nothing more is queued for a socket that is closing. Nor is its work polled any more, and what
+        // waits in a queue without being polled holds up who is behind it.
         self.known = None;
+        self.work = Work::new(self.endpoint.api.clone());
         match end {
             End::Close { close, everything } => {
                 while everything && self.outbox.has_unfinished_ping() {

@@ -38,6 +38,25 @@ async fn a_bad_token_closes_4403_and_a_busy_server_1013() {
     }
 }
 
+/// What waits in a queue that others wait in must not keep its turn while nobody polls it.
+#[tokio::test]
+async fn what_runs_is_dropped_before_the_farewell() {
+    let world = World::new();
+    let mut client = world.pipe(PIPE_BYTES).await;
+    client.init("ada").await;
+    client
+        .subscribe("slow", "{ a }", json!({ "gate": "g" }))
+        .await;
+    world.stage.waiting.acquire().await.unwrap().forget();
+    client.say(json!({ "type": "connection_init" })).await;
+    let Some(Ok(Message::Close(Some(close)))) = client.0.next().await else {
+        panic!("a close frame");
+    };
+    assert_eq!(u16::from(close.code), 4429);
+    // It is not answered yet, and the server waits for that.
+    assert_eq!(world.stage.dropped.available_permits(), 1);
+}
+
 #[tokio::test]
 async fn queries_do_not_wait_for_one_another() {
     let world = World::new();
