@@ -28,8 +28,18 @@ pub(super) fn live(scene: &Scene, request: &Request) -> Answer {
     stream
 }
 
+/// The next part that is no heartbeat.
+pub(super) fn next_payload(stream: &mut Answer) -> Value {
+    loop {
+        let part = stream.chunk().unwrap();
+        if part != HEARTBEAT {
+            return payload(&part);
+        }
+    }
+}
+
 /// What a part holds.
-pub(super) fn payload(part: &str) -> Value {
+fn payload(part: &str) -> Value {
     let text = part
         .strip_prefix("\r\nContent-Type: application/json\r\n\r\n")
         .and_then(|text| text.strip_suffix("\r\n--graphql"));

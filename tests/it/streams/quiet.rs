@@ -113,7 +113,7 @@ async fn who_was_quiet_in_parts_is_told_to_read_afresh_and_from_where_to_go_on()
     let again = Request::post(super::SENT, &variables).accept(multipart::ACCEPT);
     let mut stream = again.token(&quiet.scene.token).send(&quiet.scene.server);
     assert_eq!(stream.chunk().unwrap(), "--graphql");
-    let told = multipart::payload(&stream.chunk().unwrap());
+    let told = multipart::next_payload(&mut stream);
     assert_eq!(code(&told), "RESYNC_REQUIRED");
     let place = told["errors"][0]["extensions"]["cursor"].clone();
     quiet.scene.send("three");
@@ -121,6 +121,6 @@ async fn who_was_quiet_in_parts_is_told_to_read_afresh_and_from_where_to_go_on()
     let on = Request::post(super::SENT, &variables).accept(multipart::ACCEPT);
     let mut stream = on.token(&quiet.scene.token).send(&quiet.scene.server);
     assert_eq!(stream.chunk().unwrap(), "--graphql");
-    let next = multipart::payload(&stream.chunk().unwrap());
+    let next = multipart::next_payload(&mut stream);
     assert_eq!(super::body(&next), "three");
 }
