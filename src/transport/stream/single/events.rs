@@ -28,7 +28,7 @@ impl Envelope for SingleEvents {
 
     /// Errors are results here.
     fn error(&self, id: &str, errors: &str) -> Bytes {
-        next(id, &format!(r#"{{"errors":{errors}}}"#))
+        refused(id, errors)
     }
 
     fn end(&self, id: &str) -> Option<Bytes> {
@@ -55,6 +55,11 @@ const NEXT: &str = "event: next\ndata: {\"id\":";
 /// A result of an operation.
 pub(super) fn next(id: &str, result: &str) -> Bytes {
     format!("{NEXT}{},\"payload\":{result}}}\n\n", quoted(id)).into()
+}
+
+/// A result that is errors, a JSON array.
+pub(super) fn refused(id: &str, errors: &str) -> Bytes {
+    next(id, &format!(r#"{{"errors":{errors}}}"#))
 }
 
 /// The end of an operation.

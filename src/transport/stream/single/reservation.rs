@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::OperationType;
+use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Map;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Refused;
-use super::events::{SingleEvents, complete, next};
+use super::events::{SingleEvents, complete, next, refused};
 use super::results::{Kept, Results};
 use crate::auth::Viewer;
 use crate::document::Prepared;
-use crate::hub::{Envelope, Notice, Outbox};
+use crate::hub::{Notice, Outbox};
 use crate::transport::census::Counted;
 use crate::transport::stream::wire::{Event, Wire};
 use crate::transport::ws::{
@@ -319,8 +320,7 @@ impl<A: Api> Reservation<A> {
         self.work.finished(start.ticket);
         match result {
             Ok(response) if self.conversation.finish(&start.id, start.ticket) => {
-                self.results.say(next(&start.id, &response));
-                self.results.say(complete(&start.id));
+                self.conclude(&start.id, next(&start.id, &response));
             }
             Ok(_) => {}
             Err(errors) => self.refuse(start, &errors),
@@ -357,9 +357,17 @@ impl<A: Api> Reservation<A> {
 
     fn refuse(&mut self, start: &Start, errors: &str) {
         if self.conversation.finish(&start.id, start.ticket) {
-            self.results
-                .say(SingleEvents { pings: false }.error(&start.id, errors));
-            self.results.say(complete(&start.id));
+            self.conclude(&start.id, refused(&start.id, errors));
+        }
+    }
+
+    /// Says an operation's last result, and that it was.
+    fn conclude(&mut self, id: &str, result: Bytes) {
+        if self.results.has_room() {
+            self.results.say(result);
+            self.results.say(complete(id));
+        } else {
+            self.end = Some(End::Cut);
         }
     }
 

@@ -7,6 +7,10 @@ use bytes::Bytes;
 use crate::hub::{Frame, Outbox};
 use crate::transport::ws::{Api, Start, Subscriptions, Ticket};
 
+/// Where more than this waits for a stream that has not come, no result is kept beside it: operations that were taken while little
+/// waited may end all at once, and nobody reads. Two full pages of the longest messages may.
+const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Where results go.
 pub(super) enum Results<A: Api> {
     /// Nowhere yet: they wait.
@@ -63,6 +67,14 @@ impl<A: Api> Results<A> {
         match self {
             Self::Kept { bytes, .. } => *bytes,
             Self::Streamed { outbox, .. } => outbox.queued_bytes(),
+        }
+    }
+
+    /// Whether one more result may be said. A stream that is there is watched: one that takes nothing is cut.
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Self::Kept { bytes, .. } => *bytes <= KEPT_BYTES_MAX,
+            Self::Streamed { .. } => true,
         }
     }
 

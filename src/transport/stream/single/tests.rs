@@ -97,6 +97,29 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// Queries with answers of a megabyte each, all under way before the first of them ends.
+    async fn execute_large(&self, token: &str, how_many: usize) {
+        let gate = json!({ "gate": "large" });
+        for nth in 0..how_many {
+            let id = nth.to_string();
+            let executed = self.execute_with(token, &id, "{ large }", gate.clone());
+            assert_eq!(executed.await, Ok(()));
+        }
+        let all = u32::try_from(how_many).unwrap();
+        let waiting = self.stage.waiting.acquire_many(all).await.unwrap();
+        waiting.forget();
+        self.stage.open("large");
+    }
+
+    /// Waits until an operation has ended: its id is free.
+    async fn ended(&self, token: &str, id: &str) {
+        while self.execute(token, id, "{ a }").await == Err(Refused::Running) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// All that comes until the stream ends, and when that is.
 async fn until_its_end(mut client: DuplexStream) -> (String, Duration) {
     let (begun, mut text) = (Instant::now(), String::new());
@@ -313,6 +336,32 @@ async fn a_client_that_goes_ends_its_operations() {
     while desk.drain.sockets() > 0 {
         tokio::task::yield_now().await;
     }
+    let claimed = desk.reservations.claim(&token, None);
+    assert_eq!(claimed.err(), Some(Refused::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_large_answers_wait_for_a_stream_and_a_third_ends_the_reservation() {
+    let desk = Desk::new();
+    let token = desk.reserve("ada 20").await;
+    desk.execute_large(&token, 2).await;
+    for id in ["0", "1"] {
+        desk.ended(&token, id).await;
+    }
+    let client = desk.open(&token, 1024).await;
+    let (text, _) = until_its_end(client).await;
+    let answer = json!({ "data": "x".repeat(1 << 20) }).to_string();
+    for id in ["0", "1"] {
+        assert!(text.contains(&*next(id, &answer)), "{} bytes", text.len());
+    }
+
+    let desk = Desk::new();
+    let (token, begun) = (desk.reserve("ada").await, Instant::now());
+    desk.execute_large(&token, 3).await;
+    while desk.drain.sockets() > 0 {
+        tokio::time::sleep(SECOND / 100).await;
+    }
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
     let claimed = desk.reservations.claim(&token, None);
     assert_eq!(claimed.err(), Some(Refused::Unknown));
 }
