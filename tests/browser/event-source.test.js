@@ -102,3 +102,64 @@ test('an EventSource signs in, carries several subscriptions and loses nothing w
   await hears(page, 'one', ['a', 'c', 'd'])
   await page.close()
 })
+
+test('a reservation that comes when another has been asked for opens no second stream', async t => {
+  const proxy = await Proxy.listen(t, () => Number(new URL(server.url).port))
+  const [one, two] = [await room('early'), await room('late')]
+  const { head } = await ask(server, 'ada', '{ head }')
+  const page = await visit(proxy)
+  // Held back until the test says so, and then answered or failed.
+  await page.evaluate(() => {
+    const native = window.fetch
+    window.held = []
+    window.holding = []
+    window.puts = 0
+    window.fetch = async (url, options) => {
+      if (options.method === 'PUT') window.puts += 1
+      if (window.holding.includes(options.method)) {
+        const answer = options.method === 'PUT' ? await native(url, options) : undefined
+        await new Promise(resolve => window.held.push({ method: options.method, resolve }))
+        if (!answer) throw new TypeError('Failed to fetch')
+        return answer
+      }
+      return native(url, options)
+    }
+    window.release = method => {
+      const at = window.held.findIndex(held => held.method === method)
+      window.held.splice(at, 1)[0].resolve()
+    }
+  })
+  const holds = (...methods) =>
+    page.waitForFunction(expected => window.held.map(held => held.method).join() === expected, methods.join())
+
+  await follow(page, 'one', one, head)
+  await say(one, 'a')
+  await hears(page, 'one', ['a'])
+
+  // A subscription begins on the old stream, slowly; that is cut, and another is asked for, slowly as well.
+  await page.evaluate(() => { window.holding = ['POST', 'PUT'] })
+  await follow(page, 'two', two, head)
+  await holds('POST')
+  proxy.refuse()
+  proxy.admit()
+  await holds('POST', 'PUT')
+  // The first fails, so a third is asked for. Only then does the second come.
+  await page.evaluate(() => window.release('POST'))
+  await holds('PUT', 'PUT')
+  await page.evaluate(() => {
+    window.holding = []
+    window.release('PUT')
+  })
+  await page.evaluate(() => window.release('PUT'))
+  await page.waitForFunction('opened >= 2')
+  await say(one, 'b')
+  await say(two, 'b')
+  await say(one, 'c')
+  await page.waitForFunction(() => window.heard.one.includes('c') && window.heard.two.includes('b'))
+  // Whatever came twice came before this.
+  await say(one, 'd')
+  await page.waitForFunction(() => window.heard.one.includes('d'))
+  assert.deepEqual(await page.evaluate('heard'), { one: ['a', 'b', 'c', 'd'], two: ['b'] })
+  assert.equal(await page.evaluate('opened'), 2, 'one stream for each time that it was there')
+  await page.close()
+})
