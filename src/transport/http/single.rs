@@ -38,16 +38,18 @@ pub(super) fn wish(request: &Request) -> Option<Wish> {
     let token = || {
         let header = request.headers().get(TOKEN);
         let header = header.and_then(|token| token.to_str().ok());
-        let token = header.map(str::to_owned);
-        token.or_else(|| parameter(request.uri(), "token"))
+        header.map(str::to_owned)
     };
+    let parameter = || parameter(request.uri(), "token");
+    // Others call other things a token, above all the viewer's: only what looks like one of ours makes a request one about a stream.
+    let token_of_ours = || token().or_else(|| parameter().filter(|token| is_ours(token)));
     match *request.method() {
         Method::PUT => Some(Wish::Reserve),
-        Method::DELETE => Some(Wish::Stop(token())),
+        Method::DELETE => Some(Wish::Stop(token().or_else(parameter))),
         Method::GET if media::streaming(request.headers()) == Some(Format::Events) => {
-            token().map(Wish::Open)
+            token_of_ours().map(Wish::Open)
         }
-        Method::GET | Method::POST => token().map(Wish::Execute),
+        Method::GET | Method::POST => token_of_ours().map(Wish::Execute),
         _ => None,
     }
 }
@@ -147,6 +149,12 @@ impl Http {
     }
 }
 
+/// Whether a stream's token looks like this: see `Reservations::reserve`.
+fn is_ours(token: &str) -> bool {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    token.len() == 32 && token.bytes().all(is_digit)
+}
+
 fn operation_id(id: Option<String>) -> Result<String, Refusal> {
     id.filter(|id| (1..=ID_BYTES_MAX).contains(&id.len()))
         .ok_or_else(|| {
@@ -183,4 +191,41 @@ fn parameter(uri: &Uri, name: &str) -> Option<String> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
     let found = pairs.into_iter().find(|(known, _)| known == name);
     found.map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_about_a_stream(method: Method, token: &str) -> bool {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/graphql?token={token}"))
+            .body(Body::empty());
+        wish(&request.unwrap()).is_some()
+    }
+
+    #[test]
+    fn what_others_call_a_token_is_no_streams() {
+        let ours = "0123456789abcdef0123456789abcdef";
+        let others = [
+            "",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+            &ours[1..],
+            &format!("{ours}0"),
+            &ours.to_uppercase(),
+            &ours.replace('f', "g"),
+        ];
+        for method in [Method::GET, Method::POST] {
+            assert!(is_about_a_stream(method.clone(), ours), "{method}");
+            for token in others {
+                assert!(
+                    !is_about_a_stream(method.clone(), token),
+                    "{method} {token}"
+                );
+            }
+        }
+        // Nothing else is asked by it.
+        assert!(is_about_a_stream(Method::DELETE, others[1]));
+    }
 }
