@@ -149,6 +149,16 @@ impl fmt::Debug for Data {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        /// Of a few in a hundred a reader that is content with less gets the last bit wrong.
+        #[test]
+        fn a_number_with_a_fraction_comes_back_as_it_was(number in -1e15..1e15) {
+            let text = serde_json::json!([number]).to_string();
+            let kept = Data::parse(serde_json::from_str(&text).unwrap()).unwrap();
+            assert_eq!(kept.unwrap().to_string(), text);
+        }
+    }
+
     #[test]
     fn a_body_of_16_kib_is_taken_and_one_byte_more_refused() {
         assert!(MessageBody::parse(&"a".repeat(16 * 1024), false).is_ok());
