@@ -57,6 +57,9 @@ enum Shown {
     Ended,
 }
 
+#[cfg(test)]
+pub(super) const LANE_MAX: usize = late::Lanes::LANE_MAX;
+
 impl Worker {
     /// Events taken from the tail before the inbox is looked at again.
     const BATCH_EVENTS: usize = 256;
@@ -104,9 +107,10 @@ impl Worker {
             self.serve(line);
         }
         // Taken before the log is, told behind it: who hears that someone types no more has the message.
-        self.listeners.take_heard();
+        let is_left = !self.listeners.take_heard();
         let more = self.walk();
-        self.hear() || more
+        // What was left in the ear has rung the bell already.
+        self.hear() || more || is_left && self.listeners.backlog.is_empty()
     }
 
     /// After a panic, which is a defect: what the seats had is not known for sure any more, so their clients connect again

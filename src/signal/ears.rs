@@ -30,6 +30,11 @@ impl Heard {
             Self::Lost => Seq::ZERO,
         }
     }
+
+    /// Whether it is for those who listen to this room.
+    pub fn is_in(&self, room: RoomId) -> bool {
+        matches!(self, Self::First(told) | Self::Then(told) if told.room.id == room)
+    }
 }
 
 /// A worker's ear.
@@ -78,6 +83,16 @@ impl Waiting {
         self.bell.notify_one();
     }
 
+    fn forget(&self, room: RoomId) {
+        let mut heard = self.lock();
+        let Words { words, unasked } = &mut *heard;
+        words.retain(|word| {
+            let goes = word.is_in(room);
+            *unasked -= usize::from(goes && !matches!(word, Heard::First(_)));
+            !goes
+        });
+    }
+
     fn lock(&self) -> MutexGuard<'_, Words> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,9 +117,10 @@ impl Ear {
         self.signals.listen(self.number, room);
     }
 
-    /// Nobody listens to a room here any more.
+    /// Nobody listens to a room here any more; what was told of it is forgotten.
     pub fn leave(&self, room: RoomId) {
         self.signals.leave_room(self.number, room);
+        self.heard.forget(room);
     }
 }
 

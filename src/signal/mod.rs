@@ -249,7 +249,8 @@ impl Signals {
     fn listen(&self, ear: usize, room: RoomId) {
         let mut state = self.state();
         state.ears.listen(ear, room);
-        if !state.tell_first(ear, room) {
+        // A room that is being taken up is told of to all who listen by then.
+        if !state.tell_first(ear, room) && state.rooms.get(room).is_none() {
             state.wanted.insert(room);
             self.0.wanted.notify_one();
         }

@@ -224,6 +224,11 @@ impl Signals {
     }
 
     async fn take_up_one(&self, id: RoomId) {
+        // Asked for again while it was read: whoever has asked was told. To begin anew would lose what happens meanwhile to those
+        // who know already who is there.
+        if self.state().rooms.get(id).is_some() {
+            return;
+        }
         match self.0.store.attendance(id).await {
             Ok(Some((bounds, room, members))) => {
                 let members = Attendance::gather(members).await;

@@ -109,12 +109,15 @@ impl Lanes {
             operation: operation.clone(),
             due: VecDeque::new(),
         });
-        // What waits shows how things are when it is made: the same once more would say the same.
+        let is_full = lane.due.len() >= Self::LANE_MAX;
+        // Where one has read on twice, the later says all.
         let is_same = |other: &&mut Due| {
             due.own.is_some() && other.own == due.own && other.room() == due.room()
         };
         match lane.due.iter_mut().skip(1).find(is_same) {
-            Some(same) => same.to = due.to,
+            Some(same) => *same = due,
+            // What is not told in a room is not asked for here.
+            None if due.own.is_some() && is_full => {}
             None => lane.due.push_back(due),
         }
         if let [first] = lane.due.make_contiguous() {
@@ -168,6 +171,13 @@ impl Lanes {
         for due in of_room.filter(|due| due.own.is_none() && due.room() == room) {
             due.to.retain(|(id, _)| !seats.contains(id));
         }
+    }
+
+    /// Likewise, of all.
+    pub(super) fn forsake_room(&mut self, room: RoomId) {
+        let waiting = self.lanes.values_mut().flat_map(|lane| &mut lane.due);
+        let of_room = waiting.filter(|due| due.own.is_none() && due.room() == room);
+        of_room.for_each(|due| due.to.clear());
     }
 
     /// Nothing that waits is told, but the first of each lane is waited for, so that never more is made at once.

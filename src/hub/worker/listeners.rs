@@ -56,11 +56,41 @@ impl Listeners {
     }
 
     /// Takes what there is to tell, once all that was taken before is told: what comes meanwhile waits in the ear, which has
-    /// a bound.
-    pub(super) fn take_heard(&mut self) {
-        if self.backlog.is_empty() {
+    /// a bound. False where something may be left there.
+    pub(super) fn take_heard(&mut self) -> bool {
+        let is_told = self.backlog.is_empty();
+        if is_told {
             self.backlog = self.ear.take();
             self.taken_at = Instant::now();
+        }
+        is_told
+    }
+
+    /// Lets go of what it is too late to tell: who typed then may type no more. Who is there is told all the same, or some would
+    /// never be told; where a change of that was let go, anew.
+    pub(super) fn let_go_late(&mut self) {
+        let changed: HashSet<RoomId> = (self.backlog.iter())
+            .filter_map(|heard| match heard {
+                Heard::Then(told) if told.what.is_presence() => Some(told.room.id),
+                _ => None,
+            })
+            .collect();
+        self.backlog.retain(|heard| match heard {
+            Heard::First(told) => !changed.contains(&told.room.id),
+            Heard::Lost => true,
+            Heard::Then(_) | Heard::Own(..) => false,
+        });
+        self.taken_at = Instant::now();
+        for room in changed {
+            self.lanes.forsake_room(room);
+            for id in self.rooms.roster().seats(room) {
+                let seat = self.rooms.get_mut(id);
+                if let Some(told) = seat.and_then(|seat| seat.access.rooms.get_mut(&room)) {
+                    *told = false;
+                }
+            }
+            self.asked.remove(&room);
+            self.ask(room);
         }
     }
 
@@ -82,6 +112,8 @@ impl Listeners {
             if self.rooms.roster().groups(room).next().is_none() {
                 self.asked.remove(&room);
                 self.ear.leave(room);
+                // Who comes next asks anew, and would know from this what is not so any more.
+                self.backlog.retain(|heard| !heard.is_in(room));
             }
         }
     }
@@ -152,6 +184,18 @@ impl Listeners {
         for id in self.own.of_viewer(user).to_vec() {
             if let Some(seat) = self.own.get_mut(id) {
                 seat.access.rooms.remove(&room);
+            }
+        }
+    }
+
+    /// Of what was passed over nobody knows who has come back to which room, or has lost it: of what was said until then nothing is
+    /// told to those who follow `roomRead`.
+    fn forget_own(&mut self) {
+        self.backlog.clear();
+        drop(self.ear.take());
+        for id in self.own.all() {
+            if let Some(seat) = self.own.get_mut(id) {
+                seat.access.rooms.clear();
             }
         }
     }
@@ -257,6 +301,7 @@ impl Worker {
                 listen::begin(&self.core, &seat.line, seat.sub, seat.access.scope);
             }
         }
+        self.listeners.forget_own();
     }
 }
 

@@ -29,7 +29,7 @@ type Late = Vec<(SeatId, Arc<Sub>)>;
 impl Worker {
     /// Telling goes on for so long before connections' words and the log are looked at again.
     const SLICE: Duration = Duration::from_millis(2);
-    /// What is not told by then is not told at all: who typed then may type no more. Listeners are told anew who is there.
+    /// What is not told by then is not told at all.
     const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
     /// Tells some of what there is to tell, until the log has grown or the time is over; true when there is more that may be
@@ -49,14 +49,12 @@ impl Worker {
 
     /// Tells the oldest of what was heard; false where there is none, or where the log it was said behind is to come first.
     fn tell_next(&mut self) -> bool {
+        if self.listeners.taken_at.elapsed() >= Self::TOLD_WITHIN {
+            self.listeners.let_go_late();
+        }
         let Some(heard) = self.listeners.backlog.front() else {
             return false;
         };
-        if self.listeners.taken_at.elapsed() >= Self::TOLD_WITHIN {
-            self.listeners.backlog.clear();
-            self.listeners.ask_all_again();
-            return true;
-        }
         if heard.not_before() > self.walked {
             return false;
         }

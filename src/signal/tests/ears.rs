@@ -17,6 +17,23 @@ fn typing() -> Arc<Told> {
 }
 
 #[tokio::test]
+async fn what_was_told_of_a_room_that_was_left_is_forgotten() {
+    let (signals, _folder) = signals().await;
+    let waiting = Arc::new(Waiting::new(Arc::new(Notify::new())));
+    let ear = Ear::new(signals, 0, waiting.clone());
+    let (left, other) = (typing(), typing());
+    waiting.put(Heard::First(left.clone()));
+    waiting.put(Heard::Then(left.clone()));
+    waiting.put(Heard::Own(user("ada").id.clone(), left.clone()));
+    waiting.put(Heard::Then(other.clone()));
+    ear.leave(left.room.id);
+    let heard = ear.take();
+    assert!(matches!(heard.front(), Some(Heard::Own(..))));
+    assert!(matches!(heard.back(), Some(Heard::Then(told)) if Arc::ptr_eq(told, &other)));
+    assert_eq!(heard.len(), 2);
+}
+
+#[tokio::test]
 async fn of_what_nobody_asked_for_too_much_is_lost_and_no_answer_is() {
     let (signals, _folder) = signals().await;
     let waiting = Arc::new(Waiting::new(Arc::new(Notify::new())));

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use tokio::task::yield_now;
 
 use super::{EVENTS, LAST, Stage, of, room, settle};
+use crate::hub::worker::LANE_MAX;
+use crate::model::Visibility::Private;
 
 #[tokio::test]
 async fn what_changes_while_a_first_picture_waits_is_told_behind_it() {
@@ -110,4 +112,27 @@ async fn what_is_deleted_while_a_payload_is_made_is_not_in_it() {
     stage.hold(false);
     stage.work().await;
     assert_eq!(bob.heard().await, ["look: nothing"]);
+}
+
+#[tokio::test]
+async fn so_many_rooms_read_on_wait_for_their_payloads_and_no_more() {
+    let mut stage = Stage::new().await;
+    let bob = stage
+        .client("bob", &["roomRead { says last }".into()])
+        .await;
+    stage.hold(true);
+    for _ in 0..2 * LANE_MAX {
+        let r = stage.world.create("bob", Private);
+        stage.work().await;
+        stage.reads(r, "bob");
+    }
+    stage.work().await;
+    stage.hold(false);
+    stage.work().await;
+    let mut heard = bob.heard().await;
+    for _ in 0..LANE_MAX {
+        stage.work().await;
+        heard.extend(bob.heard().await);
+    }
+    assert_eq!(heard.len(), LANE_MAX);
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{EVENTS, SAYS, Stage, of, room};
+use super::{EVENTS, SAYS, Stage, of, room, settle};
 use crate::interleave::explored;
 
 #[tokio::test]
@@ -42,15 +42,24 @@ async fn what_is_not_told_in_time_is_dropped_and_who_is_there_is_told_anew() {
     tokio::time::pause();
     let bob = stage.client("bob", &[of(SAYS, &[r])]).await;
     assert_eq!(bob.heard().await, ["1 there"]);
-    for (late, heard) in [(999, vec!["late"]), (1_000, vec!["1 there"])] {
+    let mut ada = None;
+    for (late, comes, heard) in [
+        (999, false, vec!["late"]),
+        (1_000, false, vec![]),
+        (1_000, true, vec!["2 there"]),
+    ] {
         // What it was said behind is not walked to for a while.
         stage.world.send(r, "slow");
         stage.say(r, "late");
+        if comes {
+            ada = Some(stage.arrive("ada"));
+        }
         stage.turn();
         tokio::time::advance(Duration::from_millis(late)).await;
         stage.work().await;
         assert_eq!(bob.heard().await, heard, "{late}");
     }
+    drop(ada);
     stage.say(r, "in time");
     stage.work().await;
     assert_eq!(bob.heard().await, ["in time"]);
@@ -113,4 +122,33 @@ async fn telling_ends_when_the_log_has_grown() {
     assert_eq!(bob.heard().await, ["one"]);
     while stage.turn() {}
     assert_eq!(bob.heard().await, ["RoomUpdated", "two", "three"]);
+}
+
+#[tokio::test]
+async fn who_is_there_is_told_in_the_end_however_long_it_takes() {
+    let mut stage = Stage::new().await;
+    let rooms = [room(&mut stage).await, room(&mut stage).await];
+    at_each_told(|| std::thread::sleep(Duration::from_millis(1_100)));
+    let bob = stage.client("bob", &[of(SAYS, &rooms)]).await;
+    assert_eq!(bob.heard().await, ["1 there", "1 there"]);
+}
+
+#[tokio::test]
+async fn what_came_while_the_worker_was_behind_is_told_without_another_word() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    let bob = stage.client("bob", &[of(SAYS, &[r])]).await;
+    assert_eq!(bob.heard().await, ["1 there"]);
+    stage.world.send(r, "what the tail has not heard of");
+    stage.say(r, "one");
+    stage.say(r, "two");
+    assert!(!stage.turn());
+    stage.say(r, "three");
+    assert!(!stage.turn());
+    settle().await;
+    at_each_told(|| std::thread::sleep(Duration::from_millis(3)));
+    assert!(stage.turn());
+    explored::set(None);
+    while stage.turn() {}
+    assert_eq!(bob.heard().await, ["one", "two", "three"]);
 }
