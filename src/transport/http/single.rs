@@ -175,7 +175,6 @@ fn refusal(refused: Refused) -> Refusal {
             StatusCode::CONFLICT,
             "an operation of this operationId has not ended",
         ),
-        Refused::Full => Refusal::passing(Rejection::from(Error::Busy)),
         Refused::Stopping => Refusal::passing(Rejection::from(Error::Stopping)),
     }
 }

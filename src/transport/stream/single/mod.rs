@@ -45,8 +45,6 @@ pub(in crate::transport) enum Refused {
     Open,
     /// An operation of this id has not ended.
     Running,
-    /// So much waits to be written that no more is taken.
-    Full,
     /// The server stops.
     Stopping,
 }

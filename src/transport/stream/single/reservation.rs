@@ -16,6 +16,7 @@ use super::events::{SingleEvents, complete, next, refused};
 use super::results::{Kept, Results};
 use crate::auth::Viewer;
 use crate::document::Prepared;
+use crate::error::Error;
 use crate::hub::{Notice, Outbox};
 use crate::transport::census::Counted;
 use crate::transport::stream::wire::{Event, Wire};
@@ -28,6 +29,8 @@ use crate::transport::ws::{
 const RESERVED: Duration = Duration::from_secs(30);
 /// Where so much waits to be written, no more operations are taken: answers could pile up without end.
 const FULL_BYTES: usize = 2 * Outbox::BUDGET_BYTES;
+/// So many are told so, which is an answer too; with the next the stream is cut. As many as a connection may have going.
+pub(super) const PUT_OFF_MAX: usize = 100;
 
 /// What a request asks of a reservation.
 pub(super) enum Order {
@@ -74,6 +77,8 @@ pub(super) struct Reservation<A: Api> {
     work: Work<A>,
     timers: Timers,
     results: Results<A>,
+    /// Operations that were told to come later, one after the other.
+    put_off: usize,
     /// The server stops, and this stream's turn has come.
     leaving: bool,
     end: Option<End>,
@@ -102,6 +107,7 @@ impl<A: Api> Reservation<A> {
             work: Work::new(endpoint.api.clone()),
             timers: Timers::new(waits, now()),
             results: Results::default(),
+            put_off: 0,
             leaving: false,
             end: None,
             endpoint: endpoint.clone(),
@@ -239,11 +245,17 @@ impl<A: Api> Reservation<A> {
             return Err(Refused::Running);
         }
         if self.results.waiting_bytes() > FULL_BYTES {
-            return Err(Refused::Full);
+            self.put_off(id);
+            return Ok(());
         }
+        self.put_off = 0;
         // What it asks for is prepared already, and names no place to go on from.
-        let Ok(start) = self.conversation.begin(id, Some(Map::new())) else {
-            return Err(Refused::Full);
+        let start = match self.conversation.begin(id, Some(Map::new())) {
+            Ok(start) => start,
+            Err(error) => {
+                self.conclude(id, refused(id, &ws::errors(&error)));
+                return Ok(());
+            }
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -270,6 +282,19 @@ impl<A: Api> Reservation<A> {
             OperationType::Subscription => self.work.plan(start, prepared, viewer),
         }
         Ok(())
+    }
+
+    /// Too much waits for an operation to begin. Told as a result: the library's own client repeats a request that is refused by its
+    /// status, and without a pause.
+    fn put_off(&mut self, id: &str) {
+        self.put_off += 1;
+        if self.put_off > PUT_OFF_MAX {
+            self.end = Some(End::Cut);
+        } else {
+            // However much is kept: so few of these are said that they are always taken.
+            self.results.say(refused(id, &ws::errors(&Error::Busy)));
+            self.results.say(complete(id));
+        }
     }
 
     fn stop(&mut self, id: &str) {

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::time::Instant;
 
 use super::events::SingleFrames;
+use super::reservation::PUT_OFF_MAX;
 use super::{Opened, Refused, Reservations, WAITING_MAX, WAITING_PER_USER_MAX};
 use crate::auth::Viewer;
 use crate::document::Prepared;
@@ -364,4 +365,28 @@ async fn two_large_answers_wait_for_a_stream_and_a_third_ends_the_reservation() 
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
     let claimed = desk.reservations.claim(&token, None);
     assert_eq!(claimed.err(), Some(Refused::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_are_told_to_come_later_and_with_one_more_the_stream_is_cut() {
+    for (more, is_there) in [(0, true), (1, false)] {
+        let desk = Desk::new();
+        let token = desk.reserve("ada").await;
+        desk.execute_large(&token, 1).await;
+        // The first that is told so.
+        desk.ended(&token, "0").await;
+        for _ in 1..PUT_OFF_MAX + more {
+            assert_eq!(desk.execute(&token, "q", "{ a }").await, Ok(()));
+        }
+        let claimed = desk.reservations.claim(&token, None);
+        if is_there {
+            claimed.unwrap();
+        } else {
+            while desk.drain.sockets() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let executed = desk.execute(&token, "q", "{ a }").await;
+            assert_eq!(executed, Err(Refused::Unknown));
+        }
+    }
 }
