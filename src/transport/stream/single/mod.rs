@@ -167,9 +167,6 @@ where
         id: &str,
         prepared: Result<Prepared, String>,
     ) -> Result<(), Refused> {
-        if self.endpoint.drain.has_begun() {
-            return Err(Refused::Stopping);
-        }
         let orders = self.find(token, &viewer.user.id)?;
         let (answer, answered) = oneshot::channel();
         let order = Order::Execute {

@@ -241,6 +241,13 @@ impl<A: Api> Reservation<A> {
         prepared: Result<Prepared, String>,
         viewer: Arc<Viewer>,
     ) -> Result<(), Refused> {
+        // It may have been on its way when the end began.
+        if self.endpoint.drain.has_begun() {
+            if self.results.connection().is_none() {
+                return Err(Refused::Stopping);
+            }
+            self.conversation.stop();
+        }
         if self.conversation.runs(id) {
             return Err(Refused::Running);
         }
@@ -274,7 +281,8 @@ impl<A: Api> Reservation<A> {
                 self.refuse(&start, &ws::errors(&error));
                 return Ok(());
             }
-            Err(ws::Refusal::Untold) => return Err(Refused::Stopping),
+            // The cut that is to come brings the client back elsewhere.
+            Err(ws::Refusal::Untold) => return Ok(()),
         }
         match prepared.kind {
             OperationType::Query => self.work.query(start, prepared, viewer),

@@ -1,8 +1,10 @@
 //! When reservations lapse and their streams end, on a clock that tests set.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::time::Instant;
@@ -389,4 +391,29 @@ async fn so_many_are_told_to_come_later_and_with_one_more_the_stream_is_cut() {
             assert_eq!(executed, Err(Refused::Unknown));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_when_the_server_begins_to_stop_does_not_begin() {
+    let desk = Desk::new();
+    let token = desk.reserve("ada").await;
+    let mut client = desk.open(&token, 1024).await;
+    desk.execute(&token, "q", "{ a }").await.unwrap();
+    // The stream is there.
+    client.read_u8().await.unwrap();
+    {
+        let mut mutation = pin!(desk.execute(&token, "m", "mutation { send }"));
+        let mut subscription = pin!(desk.execute(&token, "s", "subscription { s }"));
+        assert_eq!(mutation.as_mut().now_or_never(), None);
+        assert_eq!(subscription.as_mut().now_or_never(), None);
+        desk.drain.begin();
+        assert_eq!(mutation.await, Ok(()));
+        assert_eq!(subscription.await, Ok(()));
+    }
+    let (text, _) = until_its_end(client).await;
+    assert!(text.contains(r#"{"id":"m","payload":{"errors":"#), "{text}");
+    assert!(text.contains(&complete("m")), "{text}");
+    // A subscription that is told of an error is over for its client; this one comes back.
+    assert!(!text.contains(r#""id":"s""#), "{text}");
+    assert!(desk.stage.begun.lock().unwrap().is_empty());
 }
