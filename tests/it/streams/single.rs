@@ -567,3 +567,26 @@ fn when_the_server_stops_what_was_sent_comes_and_then_a_cut() {
     assert_eq!((events.len(), end), (2, End::Cut), "{events:?}");
     assert_eq!(scene.server.wait().code(), Some(0));
 }
+
+#[test]
+fn a_token_in_the_search_that_is_no_streams_is_none_of_its_business() {
+    let scene = Scene::new();
+    let jwt = &*scene.token;
+    let (short, long) = ("0".repeat(31), "0".repeat(33));
+    let other = ["g".repeat(32), "A".repeat(32)];
+    for token in [jwt, &*short, &*long, &*other[0], &*other[1]] {
+        let asked = |request: Request| request.token(jwt).send(&scene.server).status();
+        let post = Request::new("POST", &format!("/graphql?token={token}"));
+        let post = post.header("content-type", "application/json");
+        assert_eq!(
+            asked(post.body(json!({ "query": "{ head }" }))),
+            200,
+            "{token}"
+        );
+        let get = || Request::get("{ head }", &json!({})).search("token", token);
+        assert_eq!(asked(get()), 200, "{token}");
+        assert_eq!(asked(get().accept(EVENTS)), 200, "{token}");
+    }
+    let get = Request::get("{ head }", &json!({})).search("token", &"0".repeat(32));
+    assert_eq!(get.token(jwt).send(&scene.server).status(), 404);
+}
