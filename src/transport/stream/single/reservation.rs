@@ -125,6 +125,8 @@ impl<A: Api> Reservation<A> {
         tracing::debug!(?end, "stream of several operations ended");
         // The subscriptions first: nothing more is queued for a stream that is closing.
         self.results = Results::default();
+        // What waits in a queue without being polled holds up who is behind it.
+        self.work = Work::new(self.endpoint.api.clone());
         if let (End::Stopping, Some(mut wire)) = (end, wire) {
             wire.end(b"").await;
         }
