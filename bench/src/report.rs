@@ -98,4 +98,12 @@ mod tests {
         assert_eq!(replaced(&page, "a", "| a |\n").unwrap(), expected, "again");
         assert!(replaced(&page, "c", "").is_err());
     }
+
+    #[test]
+    fn everything_that_is_reported_has_its_place_in_the_documents() {
+        let page = include_str!("../../docs/performance.md");
+        for (name, _) in REPORTS {
+            assert!(replaced(page, name, "").is_ok(), "{name}");
+        }
+    }
 }
