@@ -308,6 +308,7 @@ impl Connection {
     /// The viewer's token has been replaced by a fresh one.
     pub fn renew(&self, viewer: &Viewer) {
         self.line.renew(viewer);
+        self.core.signals.renew(&viewer.user);
         self.core.lines.check(&self.line);
     }
 

@@ -142,6 +142,14 @@ impl Signals {
         }
     }
 
+    /// A newer token of someone who is there shows another name or picture.
+    pub fn renew(&self, user: &Arc<User>) {
+        let mut state = self.state();
+        if let Some(change) = state.people.renew(user) {
+            state.tell_presence(change);
+        }
+    }
+
     fn leave(&self, user: &UserId, cleanly: bool) {
         let mut state = self.state();
         if state.closed {

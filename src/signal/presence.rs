@@ -90,13 +90,22 @@ impl People {
             return Some(Change::now(user, Status::Online));
         };
         being.sockets += 1;
-        if being.user.profile_at <= user.profile_at {
-            being.user = user.clone();
-        }
         if let Some(cut) = being.cut.take() {
             self.lapses.remove(&(cut.lapses_at, user.id.clone()));
         }
-        None
+        self.renew(user)
+    }
+
+    /// What a newer token shows of a user; told where others would see it.
+    pub(super) fn renew(&mut self, user: &Arc<User>) -> Option<Change> {
+        let being = self.there.get_mut(&user.id)?;
+        if being.user.profile_at > user.profile_at {
+            return None;
+        }
+        let shown = |user: &User| (user.name.clone(), user.avatar_url.clone());
+        let is_other = shown(&being.user) != shown(user);
+        being.user = user.clone();
+        is_other.then(|| Change::now(user, being.status()))
     }
 
     /// One socket less. `cleanly`: its client closed it. Then the last one is the end at once, else after [`Self::GRACE`].

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Socket, TestServer, now_secs};
+use crate::support::{Socket, TestServer, message, now_secs};
 
 const CREATE: &str = "mutation ($members: [ID!]) {
     createRoom(input: { name: \"a room\", memberIds: $members }) { room { id } } }";
@@ -83,4 +83,31 @@ async fn away_is_said_by_the_client_and_holds_for_all_its_devices() {
         assert_eq!(seen, (status.to_owned(), Value::Null));
     }
     drop(desk);
+}
+
+#[tokio::test]
+async fn a_renewed_token_shows_its_name_to_who_listens() {
+    let server = TestServer::start();
+    let mut bob = Socket::signed_in(&server, &server.token("bob")).await;
+    let mut ada = Socket::signed_in(&server, &server.token("ada")).await;
+    let answer = bob.ask(CREATE, json!({ "members": ["ada"] })).await;
+    let room = &answer["data"]["createRoom"]["room"]["id"];
+    let signals = "subscription ($rooms: [ID!]!) { signals(roomIds: $rooms) {
+        __typename ... on PresenceChanged { user { id name } status } } }";
+    bob.say(&message("s", signals, json!({ "rooms": [room] })))
+        .await;
+    let first = bob.hear().await.unwrap();
+    assert_eq!(
+        first["payload"]["data"]["signals"]["__typename"],
+        "RoomPresence"
+    );
+    let fresh =
+        json!({ "sub": "ada", "name": "Countess", "exp": now_secs() + 600, "iat": now_secs() });
+    let renew =
+        "mutation ($token: String!) { reauthenticate(input: { token: $token }) { expiresAt } }";
+    let token = server.token_of(fresh);
+    ada.ask(renew, json!({ "token": token })).await;
+    let told = bob.hear().await.unwrap();
+    let shown = json!({ "__typename": "PresenceChanged", "status": "ONLINE", "user": { "id": "ada", "name": "Countess" } });
+    assert_eq!(told["payload"]["data"]["signals"], shown);
 }

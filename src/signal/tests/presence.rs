@@ -1,5 +1,6 @@
 //! Presence: what one user's sockets come to, against a naive model; and the guard with the clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use super::super::Known;
 use super::super::presence::{Change, People, Status};
 use super::{signals, user};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, User};
 
 fn told(change: Option<Change>) -> Option<(Status, Option<Timestamp>)> {
     change.map(|change| (change.status, change.last_seen_at))
@@ -26,6 +27,34 @@ fn three_devices_are_one_presence() {
     let gone = people.leave(&ada.id, true, now, Timestamp(3));
     assert_eq!(told(gone), Some((Status::Offline, Some(Timestamp(3)))));
     assert!(people.get(&ada.id).is_none());
+}
+
+#[test]
+fn a_newer_token_that_shows_another_name_is_told_and_an_older_one_is_not() {
+    let (mut people, ada) = (People::default(), user("ada"));
+    let named = |name: &str, at| {
+        let (name, profile_at) = (name.into(), Timestamp(at));
+        let user = (*ada).clone();
+        Arc::new(User {
+            name,
+            profile_at,
+            ..user
+        })
+    };
+    assert_eq!(people.renew(&ada), None, "she is not there");
+    people.arrive(&ada);
+    assert_eq!(
+        people.renew(&named("Ada", 2)).unwrap().user.name,
+        "Ada".into()
+    );
+    assert_eq!(people.renew(&named("Ada", 3)), None);
+    assert_eq!(people.arrive(&named("Countess", 2)), None);
+    assert_eq!(people.get(&ada.id).unwrap().0.name, "Ada".into());
+    let desk = people.arrive(&named("Countess", 4)).unwrap();
+    assert_eq!(
+        (desk.user.name.clone(), desk.status),
+        ("Countess".into(), Status::Online)
+    );
 }
 
 #[test]
