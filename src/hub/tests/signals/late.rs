@@ -55,6 +55,32 @@ async fn who_misses_the_first_picture_is_told_nothing_before_the_next() {
 }
 
 #[tokio::test]
+async fn what_waited_behind_a_missed_picture_does_not_come_before_the_next() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    stage.hold(true);
+    let bob = stage.client("bob", &[of(LAST, &[r])]).await;
+    stage.say(r, "said");
+    stage.say(r, "said too");
+    stage.work().await;
+    bob.stop_reading();
+    stage.hold(false);
+    while stage.world.probe.held.load(SeqCst) > 0 {
+        yield_now().await;
+    }
+    stage.hold(true);
+    settle().await;
+    while stage.turn() {}
+    assert_eq!(bob.heard().await, [""; 0]);
+    // It keeps up again and is to be told who is there while what it is not to be told still waits.
+    stage.say(r, "asks again");
+    stage.work().await;
+    stage.hold(false);
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["1 there: "]);
+}
+
+#[tokio::test]
 async fn who_lost_the_room_while_its_payload_was_made_is_not_told_that_it_has_read_on() {
     let mut stage = Stage::new().await;
     let r = room(&mut stage).await;
