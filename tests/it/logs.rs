@@ -10,7 +10,7 @@ const SEND: &str =
 
 #[tokio::test]
 async fn tokens_and_bodies_are_never_logged() {
-    let server = Plan::default().env("TIDINGS_LOG", "trace").start();
+    let mut server = Plan::default().env("TIDINGS_LOG", "trace").start();
     let good = server.token("ada");
     let expired = server.token_of(json!({ "sub": "ada", "exp": 1 }));
     let forged = hs256(
@@ -48,6 +48,9 @@ async fn tokens_and_bodies_are_never_logged() {
         .await;
     assert_eq!(rejected.hear().await, Err(4403));
 
+    drop((socket, rejected));
+    server.terminate();
+    server.wait();
     let logs = server.logs().text();
     assert!(logs.contains("\"path\":\"/graphql\""), "{logs}");
     for secret in ["the-body-of-a-message", "the-variable-of-a-query"] {

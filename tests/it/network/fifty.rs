@@ -39,6 +39,7 @@ struct Speaker {
 }
 
 impl Speaker {
+    /// When it returns everything is answered: a socket's mutations are in order, and each edit has a send behind it.
     async fn speak(&mut self, mut goes_on: impl FnMut(usize) -> bool) {
         for _ in 0..AT_ONCE {
             self.say();
@@ -47,6 +48,9 @@ impl Speaker {
             let Word::Said(said) = self.running.word().await else {
                 panic!("it was told to speak");
             };
+            if !goes_on(answered) {
+                break;
+            }
             let input = match self.rng.random_range(0..20) {
                 0 | 1 => Some((EDIT, json!({ "messageId": said.id, "body": "edited" }))),
                 2 => Some((DELETE, json!({ "messageId": said.id }))),
@@ -55,9 +59,6 @@ impl Speaker {
             if let Some((query, input)) = input {
                 let variables = json!({ "input": input });
                 self.running.order(Order::Try(query, variables));
-            }
-            if !goes_on(answered) {
-                break;
             }
             self.say();
         }
