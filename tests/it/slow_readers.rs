@@ -93,12 +93,12 @@ impl Follower {
     async fn hear(&mut self) {
         match self.wire.hear().await {
             Heard::Text(text) => self.take(text.as_str()).await,
-            Heard::Closed(1013) | Heard::Lost => {
+            Heard::Closed(1013, _) | Heard::Lost => {
                 self.closed += 1;
                 self.wire = Wire::open(self.addr, self.window).await.unwrap();
                 self.sign_in().await;
             }
-            Heard::Closed(code) => panic!("closed with {code}"),
+            Heard::Closed(code, reason) => panic!("closed with {code}: {reason}"),
         }
     }
 

@@ -272,7 +272,7 @@ async fn play(play: Play) {
     }
     let counts: Counts = clients
         .iter()
-        .map(|client| client.counts)
+        .map(|client| client.counts.clone())
         .chain(posters)
         .sum();
     let streams = clients.iter().flat_map(|client| &client.streams);

@@ -74,7 +74,7 @@ pub(super) struct Habits {
 }
 
 /// How often something happened to a client.
-#[derive(Default, Clone, Copy, Debug)]
+#[derive(Default, Clone, Debug)]
 pub(super) struct Counts {
     pub(super) connected: u64,
     pub(super) resumed: u64,
@@ -82,22 +82,28 @@ pub(super) struct Counts {
     /// 503, the server has enough to do just now.
     pub(super) refused: u64,
     pub(super) closed_1012: u64,
-    pub(super) closed_1013: u64,
+    /// 1013, by the reason that was given.
+    pub(super) closed_1013: BTreeMap<String, u64>,
     pub(super) closed_4408: u64,
     pub(super) duplicates: u64,
 }
 
 impl Sum for Counts {
     fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
-        counts.fold(Self::default(), |sum, one| Self {
-            connected: sum.connected + one.connected,
-            resumed: sum.resumed + one.resumed,
-            silent: sum.silent + one.silent,
-            refused: sum.refused + one.refused,
-            closed_1012: sum.closed_1012 + one.closed_1012,
-            closed_1013: sum.closed_1013 + one.closed_1013,
-            closed_4408: sum.closed_4408 + one.closed_4408,
-            duplicates: sum.duplicates + one.duplicates,
+        counts.fold(Self::default(), |mut sum, one| {
+            for (reason, times) in one.closed_1013 {
+                *sum.closed_1013.entry(reason).or_default() += times;
+            }
+            Self {
+                connected: sum.connected + one.connected,
+                resumed: sum.resumed + one.resumed,
+                silent: sum.silent + one.silent,
+                refused: sum.refused + one.refused,
+                closed_1012: sum.closed_1012 + one.closed_1012,
+                closed_1013: sum.closed_1013,
+                closed_4408: sum.closed_4408 + one.closed_4408,
+                duplicates: sum.duplicates + one.duplicates,
+            }
         })
     }
 }
@@ -176,7 +182,7 @@ impl Client {
         self.say(&mut wire, &init).await;
         match timeout(self.habits.patience, wire.hear()).await {
             Ok(Heard::Text(text)) => assert!(text.as_str().contains("connection_ack")),
-            Ok(Heard::Closed(code)) => return self.closed(code, false),
+            Ok(Heard::Closed(code, reason)) => return self.closed(code, reason, false),
             Ok(Heard::Lost) | Err(_) => return Then::Again(false),
         }
         self.counts.connected += 1;
@@ -213,7 +219,7 @@ impl Client {
                 heard = wire.hear() => match heard {
                     Heard::Text(text) if text.as_str() == r#"{"type":"pong"}"# => awaits_pong = false,
                     Heard::Text(text) => self.hear(wire, text.as_str()).await,
-                    Heard::Closed(code) => return self.closed(code, true),
+                    Heard::Closed(code, reason) => return self.closed(code, reason, true),
                     Heard::Lost => return Then::Again(true),
                 },
                 order = orders.recv() => match order {
@@ -326,13 +332,13 @@ impl Client {
         let _ = self.words.send(word);
     }
 
-    fn closed(&mut self, code: u16, acknowledged: bool) -> Then {
+    fn closed(&mut self, code: u16, reason: String, acknowledged: bool) -> Then {
         match code {
             1012 => self.counts.closed_1012 += 1,
-            1013 => self.counts.closed_1013 += 1,
+            1013 => *self.counts.closed_1013.entry(reason).or_default() += 1,
             // What it said first was lost on its way, on a line that carries one way only.
             4408 => self.counts.closed_4408 += 1,
-            other => panic!("client {} was closed with {other}", self.number),
+            other => panic!("client {} was closed with {other}: {reason}", self.number),
         }
         Then::Again(acknowledged)
     }

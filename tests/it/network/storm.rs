@@ -14,7 +14,7 @@ use super::client::{Client, Counts, Habits, Order, Said, Word};
 use super::poster::Poster;
 use super::stream::{Scope, Stream, seq_of};
 use super::{head, log, room};
-use crate::support::{DEADLINE, Link, Proxy, TestServer, raise_file_limit, seed};
+use crate::support::{DEADLINE, Link, Plan, Proxy, TestServer, raise_file_limit, seed};
 
 const CLIENTS: usize = 300;
 /// Sent while they are away or coming back.
@@ -115,7 +115,7 @@ impl Crowd {
         self.listeners.clear();
         drop(self.bob);
         let clients = self.clients.join_all().await;
-        let counts = clients.iter().map(|client| client.counts);
+        let counts = clients.iter().map(|client| client.counts.clone());
         let counts = counts.chain(self.posters.join_all().await).sum();
         (clients, counts)
     }
@@ -125,7 +125,8 @@ impl Crowd {
 async fn all_who_were_cut_off_at_once_come_back_and_have_everything() {
     raise_file_limit(5 * CLIENTS as u64);
     let mut rng = StdRng::seed_from_u64(seed());
-    let mut server = TestServer::start();
+    // Long enough that the last of them is told in time on a busy machine, which is a tenth of it.
+    let mut server = Plan::default().env("TIDINGS_DRAIN_SECS", 10).start();
     let room = room(&server).await;
     let start = head(&server).await;
     let proxy = Proxy::start(server.addr(), || Link::GOOD).await;
@@ -174,5 +175,6 @@ async fn all_who_were_cut_off_at_once_come_back_and_have_everything() {
     // Each came back three times; the server that was stopped had told them all.
     assert!(counts.connected >= 4 * CLIENTS as u64, "{counts:?}");
     assert_eq!(counts.closed_1012, CLIENTS as u64, "{counts:?}");
-    assert_eq!(counts.silent + counts.closed_1013, 0, "{counts:?}");
+    assert_eq!(counts.silent, 0, "{counts:?}");
+    assert!(counts.closed_1013.is_empty(), "{counts:?}");
 }

@@ -159,7 +159,7 @@ impl Client {
             Heard::Text(text) => field(text.as_str(), "\"head\":\"")
                 .expect("an ack")
                 .to_owned(),
-            Heard::Closed(code) => return self.closed(code),
+            Heard::Closed(code, reason) => return self.closed(code, &reason),
             Heard::Lost => panic!("the server has lost u{} before its ack", self.user),
         };
         for (stream, way) in self.streams.iter_mut().zip(ways) {
@@ -202,7 +202,7 @@ impl Client {
             tokio::select! {
                 heard = wire.hear(), if self.stalled.is_none() => match heard {
                     Heard::Text(text) => self.hear(wire, text.as_str()).await,
-                    Heard::Closed(code) => return self.closed(code),
+                    Heard::Closed(code, reason) => return self.closed(code, &reason),
                     Heard::Lost => return self.lost(wire.longest_silence()),
                 },
                 order = orders.recv() => match order {
@@ -254,8 +254,8 @@ impl Client {
         }
     }
 
-    fn closed(&mut self, code: u16) -> Then {
-        assert_eq!(code, 1013, "the server closes u{}", self.user);
+    fn closed(&mut self, code: u16, reason: &str) -> Then {
+        assert_eq!(code, 1013, "the server closes u{}: {reason}", self.user);
         self.seen.counts.closed_1013 += 1;
         Then::Again
     }

@@ -25,8 +25,8 @@ pub(crate) struct Wire {
 pub(crate) enum Heard {
     /// A text message.
     Text(Text),
-    /// The server closes, with this code.
-    Closed(u16),
+    /// The server closes, with this code and for this reason.
+    Closed(u16, String),
     /// The connection is gone, without a word.
     Lost,
 }
@@ -133,7 +133,8 @@ impl Wire {
                     head(&mut answer, 0x88, 2);
                     answer.extend_from_slice(&code.to_be_bytes());
                     let _ = self.tcp.write_all(&answer).await;
-                    return Heard::Closed(code);
+                    let reason = String::from_utf8_lossy(&payload).into_owned();
+                    return Heard::Closed(code, reason);
                 }
                 Some((0x9 | 0xA, _)) => continue,
                 Some((opcode, _)) => panic!("a frame of opcode {opcode}"),
