@@ -68,8 +68,8 @@ async fn a_subscription_goes_on_where_its_connection_was_cut() {
 #[tokio::test]
 async fn a_token_that_has_expired_closes_its_socket_once_the_leeway_is_over() {
     let server = TestServer::start();
-    // It holds for thirty seconds more, of which five are left.
-    let token = server.token_of(json!({ "sub": "ada", "exp": now_secs() - 25 }));
+    // It holds for thirty seconds more, of which ten are left.
+    let token = server.token_of(json!({ "sub": "ada", "exp": now_secs() - 20 }));
     let mut socket = Socket::signed_in(&server, &token).await;
     assert_eq!(socket.hear().await, Err(4403));
 }

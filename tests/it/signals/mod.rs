@@ -165,16 +165,19 @@ async fn who_is_cut_off_is_offline_after_the_grace_and_who_stops_typing_without_
         who_is_there(&["ada", "bob"], &[])
     );
     let typing = json!({ "room": r, "typing": true });
+    // Before it happens: what is to take a while takes no less from then, however long this test is held up.
+    let typed = Instant::now();
     bob.ask(TYPE, typing).await;
     assert_eq!(signal_in(&mut ada, &r).await, types("bob", true));
     // His client is killed: no close frame, nothing.
-    drop(bob);
     let cut = Instant::now();
-    let lapsed = [
-        signal_in(&mut ada, &r).await,
-        json!(cut.elapsed().as_millis() >= 5_500),
-    ];
-    assert_eq!(lapsed, [types("bob", false), json!(true)]);
+    drop(bob);
+    assert_eq!(signal_in(&mut ada, &r).await, types("bob", false));
+    assert!(
+        typed.elapsed() >= Duration::from_secs(6),
+        "{:?}",
+        typed.elapsed()
+    );
     let mut gone = Value::Null;
     // The test's own patience is shorter than the grace.
     for _ in 0..3 {
@@ -185,7 +188,7 @@ async fn who_is_cut_off_is_offline_after_the_grace_and_who_stops_typing_without_
         }
     }
     assert!(
-        cut.elapsed() >= Duration::from_millis(14_500),
+        cut.elapsed() >= Duration::from_secs(15),
         "{:?}",
         cut.elapsed()
     );

@@ -179,7 +179,7 @@ fn who_may_come_back_is_told_by_the_status_and_not_by_an_end() {
 #[test]
 fn a_page_of_another_site_opens_no_stream() {
     let scene = Scene::on(
-        Plan::default()
+        Scene::plan()
             .env("TIDINGS_ALLOWED_ORIGINS", "https://app.example")
             .start(),
     );
@@ -224,8 +224,8 @@ fn a_stream_that_is_over_says_so_and_ends_whole() {
 #[test]
 fn a_token_that_runs_out_cuts_the_stream_without_an_end() {
     let scene = Scene::new();
-    // Good for six seconds more, the leeway counted.
-    let claims = json!({ "sub": "ada", "exp": now_secs() - 24 });
+    // Good for twelve seconds more, the leeway counted.
+    let claims = json!({ "sub": "ada", "exp": now_secs() - 18 });
     let token = scene.server.token_of(claims);
     let request = Request::post(SENT, &json!({ "roomId": scene.room }));
     let mut stream = scene.live(&request.accept(EVENTS).token(&token));
@@ -265,7 +265,7 @@ fn when_the_server_stops_what_was_sent_comes_and_then_a_cut() {
 
 #[test]
 fn a_stopping_server_opens_no_stream() {
-    let scene = Scene::on(Plan::default().env("TIDINGS_DRAIN_SECS", 600).start());
+    let scene = Scene::on(Scene::plan().env("TIDINGS_DRAIN_SECS", 600).start());
     let _open: Vec<_> = (0..20).map(|_| scene.live(&scene.follow())).collect();
     scene.server.terminate();
     scene.server.logs().wait_for("the end to begin", |line| {
@@ -276,7 +276,7 @@ fn a_stopping_server_opens_no_stream() {
 
 #[tokio::test]
 async fn streams_and_sockets_of_a_viewer_are_counted_together() {
-    let plan = Plan::default().env("TIDINGS_CONNECTIONS_PER_USER", 2);
+    let plan = Scene::plan().env("TIDINGS_CONNECTIONS_PER_USER", 2);
     let scene = Scene::on(plan.start());
     let socket = Socket::signed_in(&scene.server, &scene.token).await;
     let stream = scene.live(&scene.follow());
@@ -304,7 +304,7 @@ fn until_opened(scene: &Scene) {
 
 #[test]
 fn streams_take_places_of_their_address() {
-    let plan = Plan::default().env("TIDINGS_CONNECTIONS_PER_IP", 2);
+    let plan = Scene::plan().env("TIDINGS_CONNECTIONS_PER_IP", 2);
     let server = plan.start();
     let token = server.token("ada");
     let asked = Request::post("subscription { events { __typename } }", &json!({}));

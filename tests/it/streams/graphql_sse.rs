@@ -83,7 +83,7 @@ fn what_is_refused_before_execution_is_told_as_a_result() {
 /// "Streaming operations are terminated by having the client simply close the SSE connection."
 #[test]
 fn a_client_that_closes_has_ended_its_subscription() {
-    let plan = crate::support::Plan::default().env("TIDINGS_CONNECTIONS_PER_USER", 1);
+    let plan = Scene::plan().env("TIDINGS_CONNECTIONS_PER_USER", 1);
     let scene = Scene::on(plan.start());
     drop(scene.live(&scene.follow()));
     // Its place is free again.

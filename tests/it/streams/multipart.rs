@@ -154,7 +154,7 @@ fn who_is_to_fetch_a_fresh_token_is_told_by_the_status() {
 #[test]
 fn an_expired_token_cuts() {
     let scene = Scene::new();
-    let claims = json!({ "sub": "ada", "exp": now_secs() - 24 });
+    let claims = json!({ "sub": "ada", "exp": now_secs() - 18 });
     let token = scene.server.token_of(claims);
     let request = Request::post(SENT, &json!({ "roomId": scene.room }));
     let mut stream = live(&scene, &request.accept(ACCEPT).token(&token));

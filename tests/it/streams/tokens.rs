@@ -110,8 +110,8 @@ async fn a_token_that_is_withdrawn_ends_whatever_it_opened_within_a_second() {
 #[tokio::test]
 async fn a_token_that_runs_out_ends_whatever_it_opened() {
     let scene = Scene::new();
-    // Good for eight seconds more, the leeway counted.
-    let claims = json!({ "sub": "ada", "exp": now_secs() - 22 });
+    // Good for twelve seconds more, the leeway counted.
+    let claims = json!({ "sub": "ada", "exp": now_secs() - 18 });
     let token = scene.server.token_of(claims);
     All::open(&scene, &token).await.end().await;
 }
