@@ -7,6 +7,9 @@ import { chromium } from 'playwright-core'
 
 const SCREENSHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL('../../target/browser/', import.meta.url))
 
+/** Longer than anything takes on a busy machine; only a test that fails waits for so long. */
+export const DEADLINE_MS = 60_000
+
 /** Starts CHROMIUM, else Debian's, quiet: it asks no one for updates. */
 export function launch() {
   return chromium.launch({
@@ -27,7 +30,7 @@ export function launch() {
 /** A page in a context of its own, after `prepare(page)`; `faults` gathers all that must not happen. */
 export async function open(browser, server, path, prepare = async () => {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } })
-  context.setDefaultTimeout(15_000)
+  context.setDefaultTimeout(DEADLINE_MS)
   const faults = []
   const fault = text => faults.push(text.slice(0, 300)) // Some addresses are whole fonts.
   const { host } = new URL(server.url)

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 
 import { addressed, block } from '../clients/src/printed.mjs'
 import { Proxy } from '../clients/src/proxy.mjs'
-import { launch } from './browser.js'
+import { DEADLINE_MS, launch } from './browser.js'
 import { ask, serve } from './server.js'
 
 const SENT = 'subscription ($roomId: ID!, $after: Cursor) { messageSent(roomId: $roomId, after: $after) { body } }'
@@ -34,6 +34,7 @@ const say = (roomId, body) =>
 /** A page that runs the recipe, and hears what is said in rooms by their names. */
 async function visit(proxy) {
   const page = await browser.newPage()
+  page.setDefaultTimeout(DEADLINE_MS)
   // Of the server's own origin; nothing is on it.
   await page.goto(proxy.http.replace('/graphql', '/healthz'))
   await page.exposeFunction('fetchToken', () => server.token('ada'))

@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 const BINARY = process.env.TIDINGS_BIN ?? fileURLToPath(new URL('../../target/debug/tidings', import.meta.url))
 
 /** How long a server may take until it prints its address. */
-const START_MS = 20_000
+const START_MS = 60_000
 
 /** `url` without a slash at its end, `token(user)` as someone outside the browser gets one, and `stop()`. */
 export async function serve() {

@@ -48,7 +48,7 @@ function follow(client, query, variables) {
   return stream
 }
 
-const come = (stream, count) => stream.until(() => stream.events.length >= count, () => `${stream.name}: ${stream.events.length} of ${count}`, 20_000)
+const come = (stream, count) => stream.until(() => stream.events.length >= count, () => `${stream.name}: ${stream.events.length} of ${count}`)
 const ids = stream => stream.events.map(event => event.message.id)
 
 test('many subscriptions, queries and mutations share one stream, before a cut and after', async t => {

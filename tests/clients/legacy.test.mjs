@@ -20,7 +20,7 @@ async function dial(t, server, offers, payload) {
   await once(socket, 'open')
   const say = message => socket.send(JSON.stringify(message))
   const hear = async count => {
-    await news.until(() => heard.length >= count, () => `heard only ${JSON.stringify(heard)}`, 10_000)
+    await news.until(() => heard.length >= count, () => `heard only ${JSON.stringify(heard)}`)
     return heard.splice(0, count)
   }
   say({ type: 'connection_init', payload: { authorization: `Bearer ${token('ada')}`, ...payload } })

@@ -40,12 +40,12 @@ async function sendUntil({ stream, send, given, client }, enough) {
   const sent = []
   const asOf = Date.now()
   while (!enough(given.count, client.closes)) {
-    assert.ok(Date.now() < asOf + 30_000, `${given.count} tokens were given out, closed with ${client.closes}`)
+    assert.ok(Date.now() < asOf + 60_000, `${given.count} tokens were given out, closed with ${client.closes}`)
     sent.push(await send('while it is renewed'))
     await new Promise(resolve => setTimeout(resolve, 50))
   }
   sent.push(await send('after'))
-  await stream.until(() => stream.events.length >= sent.length, () => `${stream.events.length} of ${sent.length}`, 20_000)
+  await stream.until(() => stream.events.length >= sent.length, () => `${stream.events.length} of ${sent.length}`)
   assert.deepEqual(ids(stream), sent)
 }
 
@@ -54,9 +54,8 @@ for (const [name, open] of [['graphql-ws', stock.open], ['Apollo Client', apollo
     // `expiresAt` is that of the token, without what the server forgives: renewed once a second.
     const all = await scene(t, open, () => good(5))
     const asOf = Date.now()
-    await sendUntil(all, () => Date.now() > asOf + 8_000)
+    await sendUntil(all, given => given >= 4 && Date.now() > asOf + 8_000)
     assert.deepEqual(all.client.closes, [], 'it outlived the first token')
-    assert.ok(all.given.count >= 4, `${all.given.count}`)
   })
 
   test(`${name} loses nothing where its token is not renewed in time`, async t => {

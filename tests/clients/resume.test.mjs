@@ -23,7 +23,7 @@ async function dial(t, server, payload) {
   await once(socket, 'open')
   const say = message => socket.send(JSON.stringify(message))
   const hear = async wanted => {
-    await news.until(() => heard.some(wanted), () => `heard only ${JSON.stringify(heard)}`, 10_000)
+    await news.until(() => heard.some(wanted), () => `heard only ${JSON.stringify(heard)}`)
     return heard.find(wanted)
   }
   say({ type: 'connection_init', payload: { Authorization: `Bearer ${token('ada')}`, ...payload } })

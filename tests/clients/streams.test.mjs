@@ -43,7 +43,7 @@ function follow(client, roomId, after) {
   return stream
 }
 
-const come = (stream, count) => stream.until(() => stream.events.length >= count, () => `${stream.events.length} of ${count} events`, 20_000)
+const come = (stream, count) => stream.until(() => stream.events.length >= count, () => `${stream.events.length} of ${count} events`)
 const ids = stream => stream.events.map(event => event.message.id)
 
 /** The next is sent only when this one has come: a client that is one late waits for ever. */
@@ -77,7 +77,7 @@ async function anExpiringTokenCostsNothing(t, open) {
   await stream.until(() => stream.caughtUp, () => 'not live')
   const [sent, begun] = [[], Date.now()]
   while (asked < 2) {
-    assert.ok(Date.now() < begun + 20_000, 'the stream is cut at exp and the leeway, and the client asks for a fresh token')
+    assert.ok(Date.now() < begun + 60_000, 'the stream is cut at exp and the leeway, and the client asks for a fresh token')
     sent.push(await send('before'))
     await new Promise(resolve => setTimeout(resolve, 20))
   }

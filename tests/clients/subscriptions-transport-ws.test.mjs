@@ -42,7 +42,7 @@ test(`${name} follows on after a connection that was lost before it was acknowle
   const client = await open(t, { ws: proxy.ws, token: () => token('ada') })
   const stream = new Stream('stream')
   client.subscribe(EVENTS, { roomIds: [roomId], after: head }, { next: next => stream.take(next), error: error => stream.fail(error) })
-  const delivered = count => stream.until(() => stream.events.length >= count, () => `${stream.events.length} of ${count}`, 20_000)
+  const delivered = count => stream.until(() => stream.events.length >= count, () => `${stream.events.length} of ${count}`)
   const sent = [await send('before')]
   await delivered(1)
 

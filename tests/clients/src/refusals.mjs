@@ -24,7 +24,7 @@ function follow(client, name, query, variables) {
 }
 
 const delivered = (stream, count) => {
-  return stream.until(() => stream.events.length >= count, () => `${stream.name}: ${stream.events.length} of ${count} events`, 20_000)
+  return stream.until(() => stream.events.length >= count, () => `${stream.name}: ${stream.events.length} of ${count} events`)
 }
 const ids = stream => stream.events.map(event => event.message.id)
 
@@ -98,7 +98,7 @@ export async function anExpiringTokenCostsNothing(t, open) {
   const sent = []
   const asOf = Date.now()
   while (!client.closes.length) {
-    assert.ok(Date.now() < asOf + 10_000, 'the socket is closed at exp and the leeway')
+    assert.ok(Date.now() < asOf + 60_000, 'the socket is closed at exp and the leeway')
     sent.push(await send('before'))
     await new Promise(resolve => setTimeout(resolve, 20))
   }

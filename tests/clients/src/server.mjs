@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { within } from './wait.mjs'
 
-const START_MS = 30_000
+const START_MS = 60_000
 const secret = randomBytes(32).toString('hex')
 
 function binary() {
