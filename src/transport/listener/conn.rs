@@ -39,13 +39,28 @@ impl Conn {
     }
 
     /// Lets the kernel take less for a client that does not read. Left alone it takes up to 4 MB, and says for as long that
-    /// all is well; this much still lets 2.5 MB a second through at 100 ms of round trip.
+    /// all is well; the buffer still lets 2.5 MB a second through at 100 ms of round trip. Of that what has not been sent yet is
+    /// bounded by itself: of 122 kB a second for a client that has stopped reading (Linux, loopback, frames of 610 bytes) the
+    /// kernel took 608 kB before, and takes 115 now, most of it the client's own window.
     pub fn bound_send_buffer(&self) {
         const SEND_BUFFER_BYTES: usize = 256 * 1024;
-        if let Err(error) = SockRef::from(&self.tcp).set_send_buffer_size(SEND_BUFFER_BYTES) {
+        let tcp = SockRef::from(&self.tcp);
+        let bounded = tcp.set_send_buffer_size(SEND_BUFFER_BYTES);
+        if let Err(error) = bounded.and_then(|()| bound_unsent(&tcp)) {
             tracing::debug!(%error, "a send buffer stays as large as it was");
         }
     }
+}
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn bound_unsent(tcp: &SockRef<'_>) -> io::Result<()> {
+    const UNSENT_BYTES: u32 = 32 * 1024;
+    tcp.set_tcp_notsent_lowat(UNSENT_BYTES)
+}
+
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn bound_unsent(_tcp: &SockRef<'_>) -> io::Result<()> {
+    Ok(())
 }
 
 impl Sink for Conn {

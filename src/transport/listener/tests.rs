@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::hub::Sink;
 
 const PLAIN: &[u8] = b"GET / HTTP/1.1\r\nhost: t\r\n\r\n";
 const UPGRADE: &[u8] =
@@ -153,6 +154,23 @@ async fn a_stream_begins_behind_all_that_was_answered_before() {
     let answer = said[body..].trim_start_matches('x');
     assert_eq!(said[body..].len() - answer.len(), BYTES);
     assert_eq!(answer, "the stream");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_kernel_takes_little_for_a_client_that_does_not_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connecting = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+    let (accepted, client) = tokio::join!(listener.accept(), connecting);
+    let ((tcp, peer), _client) = (accepted.unwrap(), client.unwrap());
+    let conn = Conn::new(tcp, Places::new(None).take(peer.ip()).unwrap());
+    conn.bound_send_buffer();
+    let mut taken = 0;
+    while let Ok(bytes) = conn.try_write(&[b'x'; 610]) {
+        taken += bytes;
+        assert!(taken < 300_000, "the client's window and what is unsent");
+    }
+    assert!(taken > 32 * 1024, "{taken}");
 }
 
 #[tokio::test]
