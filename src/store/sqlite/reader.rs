@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection, Error};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::rows::Result;
@@ -68,9 +69,8 @@ impl Readers {
             None => self.options.connect().await?,
         };
         Ok(Lease {
-            conn,
+            on_loan: Some((conn, permit)),
             home: self,
-            _permit: permit,
         })
     }
 
@@ -94,20 +94,80 @@ impl Readers {
 }
 
 /// A connection on loan. Dropped before [`Lease::end`] - the reader went away, or a statement failed - it is closed
-/// rather than given back, and with it the transaction that may be open.
+/// rather than given back, and with it the transaction that may be open. Its place is free once that is done: the
+/// statement that nobody waits for any more runs to its end all the same, and must not have another beside it.
 pub(super) struct Lease<'a> {
-    conn: SqliteConnection,
+    on_loan: Option<(SqliteConnection, OwnedSemaphorePermit)>,
     home: &'a Readers,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Lease<'_> {
     pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<SqliteRow>> {
         self.home.statements.fetch_add(1, Ordering::Relaxed);
-        statement.fetch_all(&mut self.conn).await
+        let Some((conn, _)) = &mut self.on_loan else {
+            return Err(Error::PoolClosed);
+        };
+        statement.fetch_all(conn).await
     }
 
-    pub(super) fn end(self) {
-        self.home.lock().push(self.conn);
+    pub(super) fn end(mut self) {
+        if let Some((conn, _permit)) = self.on_loan.take() {
+            self.home.lock().push(conn);
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let (Some((conn, permit)), Ok(runtime)) = (self.on_loan.take(), Handle::try_current()) {
+            runtime.spawn(async move {
+                // Nothing was written through it.
+                let _ = conn.close().await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_is_given_up_keeps_its_place_until_its_statement_has_ended() {
+        const SLOW: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000) \
+             SELECT count(*) FROM n";
+        let readers = Readers::new(SqliteConnectOptions::new().in_memory(true), 2);
+        for _ in 0..2 {
+            let mut lease = readers.lease().await.unwrap();
+            let mut read = Box::pin(lease.fetch(sqlx::query(SLOW)));
+            let begun = std::future::poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+            assert!(begun.is_pending());
+        }
+        assert_eq!(readers.free.available_permits(), 0);
+        let rows = readers.fetch(sqlx::query("SELECT 1")).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        readers.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_read_that_came_to_its_end_gives_its_connection_back() {
+        let readers = Readers::new(SqliteConnectOptions::new().in_memory(true), 1);
+        for _ in 0..3 {
+            readers.fetch(sqlx::query("SELECT 1")).await.unwrap();
+            assert_eq!(
+                (readers.free.available_permits(), readers.lock().len()),
+                (1, 1)
+            );
+        }
+        readers
+            .fetch(sqlx::query("no statement"))
+            .await
+            .unwrap_err();
+        assert_eq!(readers.free.available_permits(), 0, "it is being closed");
+        readers.fetch(sqlx::query("SELECT 1")).await.unwrap();
+        readers.close().await;
     }
 }
