@@ -267,9 +267,10 @@ impl Connection {
         self.unsubscribe(&id);
         let place = match &plan.wish {
             Wish::Log(intent) => {
-                let given = [resume, intent.after].into_iter().flatten();
-                let later = given.max_by_key(|cursor| cursor.seq);
-                later.map_or(Place::At(plan.head), Place::Asked)
+                // Which of both holds is seen where it begins. A ping before that gives back what the client said itself:
+                // the other it says again, and the later by number may be of a log that is no more.
+                let given = resume.or(intent.after);
+                given.map_or(Place::At(plan.head), Place::Asked)
             }
             Wish::Signals(_) | Wish::RoomRead => Place::Nowhere,
         };

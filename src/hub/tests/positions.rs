@@ -85,6 +85,22 @@ async fn a_subscription_that_has_not_begun_is_where_it_asked_to_begin() {
 }
 
 #[tokio::test]
+async fn before_it_has_begun_a_client_is_given_back_what_it_said_and_not_a_place_of_another_log() {
+    let world = World::new().await;
+    world.create("ada", Private);
+    world.settled().await;
+    let full = world.hub.fill();
+    let mut ada = world.client("ada");
+    // Of before a backup was put in place: it stands in the variables for good.
+    let events = r#"subscription { events(after: "00000000s40000000007") { kind } }"#;
+    (ada.resume(&world, "1", events, Some(world.cursor(1)))).await;
+    ada.connection().ping();
+    assert_eq!(ada.ping().await["1"], world.cursor(1).to_string());
+    drop(full);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn going_live_is_told_with_a_ping_behind_caught_up() {
     let world = World::new().await;
     let room = world.create("ada", Private);
