@@ -23,7 +23,7 @@ pub(super) fn kept(
         return executed(media, response);
     };
     let etag = etag(media, &body);
-    let mut answer = match has(asked, &etag) {
+    let mut answer = match has_tag(asked, &etag) {
         true => unchanged(),
         false => ready(StatusCode::OK, media, body.into()),
     };
@@ -54,8 +54,8 @@ fn etag(media: Media, body: &str) -> String {
     format!("\"{}\"", &hash[..32])
 }
 
-/// By weak comparison: proxies that compress make a strong tag weak.
-fn has(asked: &HeaderMap, etag: &str) -> bool {
+/// Whether the client names the tag in `If-None-Match`, by weak comparison: proxies that compress make a strong tag weak.
+pub(in crate::transport) fn has_tag(asked: &HeaderMap, etag: &str) -> bool {
     let lines = asked.get_all(IF_NONE_MATCH).iter();
     lines
         .filter_map(|line| line.to_str().ok())
@@ -75,7 +75,7 @@ mod tests {
             let lines = lines
                 .iter()
                 .map(|line| (IF_NONE_MATCH, line.parse().unwrap()));
-            has(&HeaderMap::from_iter(lines), &etag)
+            has_tag(&HeaderMap::from_iter(lines), &etag)
         };
         let weak = format!("W/{etag}");
         for found in [&[&*etag][..], &[&weak], &["\"a\", ", &etag], &["*"]] {

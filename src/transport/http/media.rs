@@ -1,7 +1,7 @@
 //! Which media types a request is written in and may be answered in.
 
-use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
 
 use crate::transport::stream::Format;
 
@@ -60,8 +60,12 @@ pub(super) fn streaming(headers: &HeaderMap) -> Option<Format> {
 }
 
 fn ranges(headers: &HeaderMap) -> impl Iterator<Item = Range> {
+    listed(headers, ACCEPT)
+}
+
+fn listed(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Range> {
     headers
-        .get_all(ACCEPT)
+        .get_all(name)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -95,8 +99,13 @@ fn json(headers: &HeaderMap) -> Option<Media> {
 }
 
 /// Whether a person's browser asks for a page.
-pub(super) fn wants_html(headers: &HeaderMap) -> bool {
+pub(in crate::transport) fn wants_html(headers: &HeaderMap) -> bool {
     ranges(headers).any(|range| range.name == "text/html" && range.weight > 0)
+}
+
+/// Whether the client names a coding that it takes: `gzip`. A wildcard is not enough, nobody sends one that cannot unpack it.
+pub(in crate::transport) fn takes(headers: &HeaderMap, coding: &str) -> bool {
+    listed(headers, ACCEPT_ENCODING).any(|range| range.name == coding && range.weight > 0)
 }
 
 /// Whether a word of plain text will do for an answer.

@@ -35,6 +35,9 @@ pub use admission::{Admit, Door, bearer};
 pub use origin::origin_allowed;
 pub use origins::Origins;
 
+pub(in crate::transport) use etag::has_tag;
+pub(in crate::transport) use media::{takes, wants_html};
+
 use crate::auth::Viewer;
 use crate::document::{Documents, Params, Prepared};
 use crate::error::Error;

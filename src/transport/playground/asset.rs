@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use axum::body::Body;
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
+
+use crate::transport::http::{has_tag, takes};
 
 /// What npm bundled, each file as `name.gz`; empty in builds without GraphiQL.
 #[derive(RustEmbed)]
@@ -46,14 +46,14 @@ impl Asset {
 
     /// The answer to a request with these headers.
     pub(super) fn respond(self, headers: &HeaderMap) -> Response {
-        let compressed = self.gzipped && takes_gzip(headers);
+        let compressed = self.gzipped && takes(headers, "gzip");
         let etag = self.etag(compressed);
         let cache = if self.hashed {
             "public, max-age=31536000, immutable"
         } else {
             "no-cache"
         };
-        let mut response = if has(headers, &etag) {
+        let mut response = if has_tag(headers, &etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             self.content(compressed)
@@ -114,25 +114,4 @@ fn content_type(path: &str) -> &'static str {
         Some("json") => "application/json",
         _ => "application/octet-stream",
     }
-}
-
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    items(headers, ACCEPT_ENCODING).any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        name.trim().eq_ignore_ascii_case("gzip") && !super::refuses(weight.trim())
-    })
-}
-
-/// If-None-Match compares weakly (RFC 9110, 13.1.2).
-fn has(headers: &HeaderMap, etag: &str) -> bool {
-    items(headers, IF_NONE_MATCH).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
-}
-
-fn items(headers: &HeaderMap, name: axum::http::HeaderName) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -20,6 +20,7 @@ use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 
 use crate::model::UserId;
+use crate::transport::http::wants_html;
 use asset::Asset;
 
 /// Makes a development token for a user; `None` when it cannot.
@@ -126,7 +127,7 @@ async fn isolate(mut response: Response) -> Response {
 }
 
 async fn front(State(config): State<Arc<PlaygroundConfig>>, headers: HeaderMap) -> Response {
-    let mut response = if !accepts_html(&headers) {
+    let mut response = if !wants_html(&headers) {
         pointer(&config.graphql_path).into_response()
     } else if Page::BUILT == Page::Graphiql {
         page("index.html", GRAPHIQL_CSP, &headers)
@@ -161,27 +162,6 @@ fn serve(path: &str, headers: &HeaderMap) -> Response {
         Some(asset) => asset.respond(headers),
         None => StatusCode::NOT_FOUND.into_response(),
     }
-}
-
-/// Browsers name HTML when they ask for a page; `*/*` is a script or a person at a terminal.
-fn accepts_html(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            parts.next() == Some("text/html") && !parts.any(refuses)
-        })
-}
-
-/// `q=0`, however many noughts follow.
-fn refuses(parameter: &str) -> bool {
-    let weight = parameter
-        .strip_prefix("q=")
-        .or_else(|| parameter.strip_prefix("Q="));
-    weight.is_some_and(|weight| weight.parse::<f32>() == Ok(0.0))
 }
 
 #[derive(Deserialize)]

@@ -33,7 +33,7 @@ pub(in crate::transport) enum Done<A: Api> {
     Stopped,
 }
 
-/// A deadline for each operation: design.md, request timeout.
+/// A deadline for each operation, as for a request over HTTP.
 const OPERATION: Duration = Duration::from_secs(10);
 
 type Running<A> = BoxFuture<'static, Done<A>>;
