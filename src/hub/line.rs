@@ -270,6 +270,9 @@ impl Line {
     /// Ends a subscription with an error, and tells the transport. Who calls this gives up the seat, if there is one.
     pub(super) fn fail(&self, sub: &Arc<Sub>, error: &Error) {
         let frame = Frame::whole(self.envelope.error(&sub.id, &error_json(error)));
+        // From here on until it is told: a client that hears of the end may use the id again, and the transport that is asked to
+        // finds out first that it is free.
+        let mut state = self.state();
         if matches!(self.outbox.push_live(frame, &sub.ended), Queued::Cancelled) {
             return;
         }
@@ -277,7 +280,6 @@ impl Line {
             self.outbox.push_live(Frame::whole(end), &sub.ended);
         }
         self.outbox.cancel(&sub.ended);
-        let mut state = self.state();
         let before = state.subs.len();
         state.subs.retain(|other| !Arc::ptr_eq(other, sub));
         if state.subs.len() < before {

@@ -2,9 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt;
+
 use super::world::World;
 use crate::hub::operation::Rendered;
 use crate::hub::{Item, Notice};
+use crate::log::TailLimits;
 use crate::model::Visibility::{Private, Public};
 
 const EVENTS: &str = "subscription { events { kind room body } }";
@@ -69,6 +72,26 @@ async fn messages_alone_carry_messages_alone() {
     assert_eq!(error["type"], "error");
     assert_eq!(error["payload"][0]["extensions"]["code"], "NOT_FOUND");
     assert_eq!(bob.notice().await, Notice::Ended("m".into()));
+    world.end().await;
+}
+
+/// A client that has heard of an end may use the id again at once, and who carries what it says looks for notices first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_an_end_can_be_heard_of_its_notice_is_there() {
+    let world = World::with(1, TailLimits::default()).await;
+    for _ in 0..200 {
+        let room = world.create("ada", Public);
+        let text = format!(r#"subscription {{ messageSent(roomId: "{room}") {{ body }} }}"#);
+        let mut bob = world.client("bob");
+        bob.subscribe(&world, "m", &text).await;
+        bob.ping().await;
+        world.make_private(room);
+        while bob.outbox.queued_bytes() == 0 {
+            std::hint::spin_loop();
+        }
+        let ended = bob.notice().now_or_never();
+        assert_eq!(ended, Some(Notice::Ended("m".into())));
+    }
     world.end().await;
 }
 
