@@ -1,18 +1,16 @@
 //! [`Chat`]: one method for each command, from a viewer's wish to the writer's answer.
 
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use lru::LruCache;
+use std::sync::Arc;
 
 use super::command::{Act, Answer, Command};
 use super::fingerprint::Fingerprints;
+use super::signed_in::SignedIn;
 use super::{CreateRoom, EditMessage, SendMessage, Sent, UpdateRoom};
 use crate::auth::Viewer;
 use crate::error::Error;
 use crate::log::Writer;
 use crate::model::{
-    Cursor, Emoji, Member, MemberId, Message, MessageId, Role, Room, RoomId, User, UserId,
+    Cursor, Emoji, Member, MemberId, Message, MessageId, Role, Room, RoomId, UserId,
 };
 
 /// The commands. Cheap to clone. Each hands its command to the writer on first poll, before anything is awaited, so
@@ -21,11 +19,8 @@ use crate::model::{
 pub struct Chat {
     writer: Writer<Command>,
     fingerprints: Fingerprints,
-    signed_in: Arc<Mutex<LruCache<UserId, Arc<User>>>>,
+    signed_in: Arc<SignedIn>,
 }
-
-/// Profiles that are known to be written, so that signing in again costs nothing.
-const SIGNED_IN_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
 #[allow(
     clippy::missing_errors_doc,
@@ -37,22 +32,17 @@ impl Chat {
         Self {
             writer,
             fingerprints: Fingerprints::new(fingerprint_key),
-            signed_in: Arc::new(Mutex::new(LruCache::new(SIGNED_IN_MAX))),
+            signed_in: Arc::new(SignedIn::bounded(SignedIn::USERS_MAX)),
         }
     }
 
     /// Notes who signed in, so that others see its name. Free when nothing changed since the last time.
     pub async fn sign_in(&self, viewer: &Viewer) -> Result<(), Error> {
-        let known = self
-            .profiles()
-            .get(&viewer.user.id)
-            .is_some_and(|known| *known == viewer.user);
-        if known {
+        if self.signed_in.knows(&viewer.user) {
             return Ok(());
         }
         self.submit(viewer, Act::SignIn).await?;
-        self.profiles()
-            .put(viewer.user.id.clone(), viewer.user.clone());
+        self.signed_in.note(&viewer.user);
         Ok(())
     }
 
@@ -190,12 +180,6 @@ impl Chat {
                 act,
             })
             .await
-    }
-
-    fn profiles(&self) -> std::sync::MutexGuard<'_, LruCache<UserId, Arc<User>>> {
-        self.signed_in
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,6 +12,7 @@ mod messages;
 mod reactions;
 mod reads;
 mod rooms;
+mod signed_in;
 #[cfg(test)]
 mod tests;
 mod users;
