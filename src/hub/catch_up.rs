@@ -43,6 +43,8 @@ pub(super) struct CatchUp {
     frame_bytes: usize,
     /// Held until the store has said where and with what it begins, and never while a socket is waited for.
     starting: Option<OwnedSemaphorePermit>,
+    /// Held while it walks the ring, and never while a socket or the store is waited for.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Why catching up ends before the subscription is live.
@@ -92,6 +94,7 @@ impl CatchUp {
             greets: false,
             frame_bytes: Self::FRAME_BYTES,
             starting: None,
+            turn: None,
         }
     }
 
@@ -126,6 +129,7 @@ impl CatchUp {
             greets: false,
             frame_bytes: Self::FRAME_BYTES,
             starting: None,
+            turn: None,
         };
         begin.start(Some(asked));
     }
@@ -236,6 +240,7 @@ impl CatchUp {
 
     /// Delivers events from the ring as the worker would: by what the viewer follows at each of them.
     async fn walk_ring(&mut self, mut access: Access) -> Result<(), Stop> {
+        self.take_turn().await;
         let as_of = self.core.payloads.as_of();
         let Some(events) = self.core.tail.since(self.place, self.core.pace.ring) else {
             // Now the store has to say what may be read; what was lost stays lost.
@@ -311,8 +316,19 @@ impl CatchUp {
         (self.place, access, scope, self.must_reach, told)
     }
 
-    async fn drain(&self) {
+    async fn take_turn(&mut self) {
+        // A closed semaphore cannot be: it lives as long as the hub.
+        if self.turn.is_none() {
+            self.turn = self.core.turns.clone().acquire_owned().await.ok();
+        }
+    }
+
+    async fn drain(&mut self) {
         let outbox = &self.line.outbox;
+        if outbox.queued_bytes() <= outbox.quarter_bytes() {
+            return;
+        }
+        self.turn = None;
         outbox
             .drained_or_cancelled(outbox.quarter_bytes(), &self.sub.ended)
             .await;

@@ -1,5 +1,6 @@
 //! What the parts of the hub share, and its threads.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -46,6 +47,9 @@ pub(super) struct Core {
     /// Lets a few new subscriptions begin at a time. Each takes some kilobytes while it does; thousands that wait for the
     /// store at once left three times as much resident as the sockets need.
     pub(super) starts: Arc<Semaphore>,
+    /// Lets a few catch-ups walk the ring at a time. What a sender says waits in the same queue of the runtime: with thousands of them
+    /// ready at once it would wait for a part of each.
+    pub(super) turns: Arc<Semaphore>,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -66,6 +70,11 @@ impl Core {
     /// New subscriptions that find their place at once: enough to keep the reads busy.
     pub(super) const STARTS: usize = 32;
 
+    /// Catch-ups that walk the ring at once: enough to keep every core busy.
+    pub(super) fn turns() -> usize {
+        4 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+    }
+
     /// To be called inside a tokio runtime; tasks run there.
     pub(super) fn new(setup: Setup) -> Self {
         Self {
@@ -84,6 +93,7 @@ impl Core {
             #[cfg(test)]
             spawn: None,
             starts: Arc::new(Semaphore::new(Self::STARTS)),
+            turns: Arc::new(Semaphore::new(Self::turns())),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }

@@ -60,10 +60,11 @@ impl CatchUp {
     }
 
     /// `None` where it is not for the viewer any more.
-    async fn render(&self, item: &Item, as_of: AsOf) -> Result<Option<Bytes>, Stop> {
+    async fn render(&mut self, item: &Item, as_of: AsOf) -> Result<Option<Bytes>, Stop> {
         if let Rendered::Now(payload) = self.sub.operation.render(item, as_of) {
             return Ok(Some(payload));
         }
+        self.turn = None;
         let mut wait = Self::FIRST_WAIT;
         for _ in 0..Self::ATTEMPTS {
             if let Ok(payload) = self.sub.operation.render_later(item, as_of).await {

@@ -40,6 +40,11 @@ async fn readers_that_take_nothing_let_others_begin() {
             stuck.push(client);
         }
         begins(&world).await;
+        let mut ada = world.client("ada");
+        let events = "subscription { events { kind body } }";
+        (ada.resume(&world, "1", events, Some(world.cursor(1)))).await;
+        let seen = tokio::time::timeout(STUCK, ada.until("CaughtUp")).await;
+        assert_eq!(seen.expect("it is let go on").len(), 101);
         drop(stuck);
         world.end().await;
     }
@@ -81,6 +86,35 @@ async fn nobody_is_let_in_while_as_many_as_may_are_beginning() {
     let_in.expect("there is room");
     // And takes none.
     assert_eq!(starts.available_permits(), Core::STARTS);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn those_who_walk_the_ring_take_turns() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    for n in 0..100 {
+        world.send(room, &format!("message {n}"));
+    }
+    world.settled().await;
+    let turns = world.hub.core.turns.clone();
+    let all = u32::try_from(Core::turns()).unwrap();
+    let walking = turns.clone().acquire_many_owned(all).await.unwrap();
+    let mut ada = world.client("ada");
+    let events = "subscription { events { kind body } }";
+    (ada.resume(&world, "1", events, Some(world.cursor(1)))).await;
+    let starts = world.hub.core.starts.clone();
+    let begun = starts.acquire_many(Core::STARTS as u32).await.unwrap();
+    drop(begun);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(ada.message().now_or_never().is_none());
+    drop(walking);
+    let seen = tokio::time::timeout(STUCK, ada.until("CaughtUp")).await;
+    assert_eq!(seen.expect("it has its turn").len(), 101);
+    // And gives it back.
+    drop(turns.acquire_many(all).await.unwrap());
     world.end().await;
 }
 
