@@ -1,7 +1,6 @@
 //! One stream's task: the outbox written, the timers kept.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -9,7 +8,7 @@ use super::wire::{Event, Wire};
 use crate::hub::Notice;
 use crate::transport::census::Counted;
 use crate::transport::drain::Drain;
-use crate::transport::ws::{Due, Subscriptions, Timers, now};
+use crate::transport::ws::{Due, Subscriptions, Timers, alarm, bring_forward, now, set_again};
 
 /// How a stream ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,14 +52,9 @@ impl<C: Subscriptions> Feed<C> {
         let drain = self.drain.clone();
         let mut begun = pin!(drain.begun());
         let mut leaving = false;
-        let mut wake_at = self.wake_at();
-        let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
+        let mut alarm = pin!(alarm(&self.timers));
         loop {
-            // Put off lazily, as a socket does.
-            if self.wake_at() < wake_at {
-                wake_at = self.wake_at();
-                alarm.as_mut().reset(wake_at.into());
-            }
+            bring_forward(alarm.as_mut(), &self.timers);
             tokio::select! {
                 event = wire.event() => match event {
                     Event::Wrote => self.timers.wrote(now(), wire.outbox().queued_bytes() > 0),
@@ -75,8 +69,7 @@ impl<C: Subscriptions> Feed<C> {
                     if let Some(end) = self.alarm() {
                         return end;
                     }
-                    wake_at = self.wake_at();
-                    alarm.as_mut().reset(wake_at.into());
+                    set_again(alarm.as_mut(), &self.timers);
                 }
                 () = &mut begun, if !leaving => {
                     leaving = true;
@@ -84,11 +77,6 @@ impl<C: Subscriptions> Feed<C> {
                 }
             }
         }
-    }
-
-    fn wake_at(&self) -> Instant {
-        const NEVER: Duration = Duration::from_secs(3600);
-        self.timers.next().unwrap_or_else(|| now() + NEVER)
     }
 
     fn alarm(&mut self) -> Option<End> {

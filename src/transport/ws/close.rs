@@ -1,5 +1,7 @@
 //! Why the server closes a socket. The code decides whether a client comes back: see the table in `docs/protocol.md`.
 
+use crate::error::{Code, Error};
+
 /// A close code and a fixed phrase. 1000 only to who asked for it: others retry it without limit or pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Close {
@@ -67,6 +69,16 @@ impl Close {
     /// Not a message of the protocol. Fatal to clients.
     pub const fn invalid(why: &'static str) -> Self {
         Self::new(4400, why)
+    }
+
+    /// What a token is turned away with that was refused for this.
+    pub(super) fn turning_away(error: &Error) -> Self {
+        match error {
+            Error::NoToken => Self::SIGN_IN,
+            Error::BadToken { why } => Self::forbidden(why),
+            error if error.code() == Code::Unauthenticated => Self::forbidden("Forbidden"),
+            _ => Self::CANNOT_AUTHENTICATE,
+        }
     }
 
     /// The reason, cut to what a close frame holds.

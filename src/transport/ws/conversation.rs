@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use async_graphql::parser::types::OperationType;
 use serde_json::{Map, Value as Json};
 
 use super::Close;
 use super::message::Init;
+use crate::document::Prepared;
 use crate::error::Error;
 use crate::model::Cursor;
 
@@ -31,6 +33,16 @@ pub(in crate::transport) enum Kind {
     Single,
     /// A subscription.
     Stream,
+}
+
+impl Kind {
+    /// What this is.
+    pub(in crate::transport) fn of(prepared: &Prepared) -> Self {
+        match prepared.kind {
+            OperationType::Query | OperationType::Mutation => Self::Single,
+            OperationType::Subscription => Self::Stream,
+        }
+    }
 }
 
 /// An operation to start.

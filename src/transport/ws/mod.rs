@@ -4,6 +4,7 @@
 //! documents and subscriptions are is behind [`Api`]: nothing here knows the schema, the store or the rules of chat.
 
 mod absent;
+mod clock;
 mod close;
 mod conversation;
 mod frame;
@@ -12,6 +13,7 @@ mod live;
 mod message;
 mod protocol;
 mod reader;
+mod session;
 mod socket;
 mod speech;
 mod timers;
@@ -37,14 +39,14 @@ pub use live::Live;
 pub use timers::Waits;
 pub use upgrade::{Endpoint, Settings};
 
+pub(in crate::transport) use clock::{alarm, bring_forward, lifetime, now, set_again};
 pub(in crate::transport) use conversation::{Conversation, Kind, Refusal, Start, Ticket};
 pub(in crate::transport) use frame::{all_unavailable, errors, quoted};
 pub(in crate::transport) use live::errors as rejected;
 pub(in crate::transport) use message::ID_BYTES_MAX;
-pub(in crate::transport) use socket::{lifetime, now};
+pub(in crate::transport) use session::{Peer, Serve, Session, next_notice};
 pub(in crate::transport) use timers::{Due, Timers};
 pub(in crate::transport) use upgrade::from;
-pub(in crate::transport) use work::{Done, Work};
 
 use crate::auth::{Renewal, Viewer};
 use crate::document::Prepared;

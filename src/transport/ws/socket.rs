@@ -5,47 +5,23 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use async_graphql::parser::types::OperationType;
 use bytes::Bytes;
-use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::conversation::{Kind, Start, Ticket};
+use super::clock::{alarm, bring_forward, now, set_again};
+use super::conversation::{Kind, Run, Start};
+use super::session::{Peer, Serve, Session, next_notice};
 use super::speech::{Action, Beat, Said, Speech};
-use super::timers::{Due, Timers};
 use super::upgrade::Endpoint;
 use super::wire::{Event, PING, Wire};
-use super::work::{Done, Work};
-use super::{Api, Close, MESSAGE_BYTES_MAX, Subscriptions, Waits, frame};
-use crate::auth::{Authenticator, Viewer};
-use crate::error::{Code, Error};
-use crate::hub::{Frame, Notice, Outbox};
-use crate::model::Timestamp;
-use crate::transport::census::Counted;
+use super::{Api, Close, MESSAGE_BYTES_MAX, Subscriptions, Waits};
+use crate::auth::Viewer;
+use crate::error::Error;
+use crate::hub::{Frame, Outbox};
 
 /// Where the outbox is this full, what the client says waits: answers could pile up without end.
 const DEAF_BYTES: usize = 2 * Outbox::BUDGET_BYTES;
-
-/// Who is on the other end, once that is known.
-struct Known<A: Api> {
-    viewer: Arc<Viewer>,
-    /// The mutation that brought its token; none where `connection_init` did.
-    renewed_by: Option<Ticket>,
-    connection: A::Connection,
-    _counted: Counted,
-}
-
-/// How far a socket is in leaving because the server stops.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Leaving {
-    No,
-    /// Nothing new begins.
-    Soon,
-    /// As soon as its mutations are answered.
-    Now,
-}
 
 /// How a socket ends.
 #[derive(Clone, Copy, Debug)]
@@ -65,13 +41,13 @@ enum End {
 
 /// A socket and all that belongs to it.
 pub(super) struct Socket<A: Api, P: Speech> {
-    endpoint: Arc<Endpoint<A>>,
+    session: Session<A>,
     protocol: P,
-    timers: Timers,
     outbox: Arc<Outbox>,
-    work: Work<A>,
-    known: Option<Known<A>>,
-    leaving: Leaving,
+    /// Who is on the other end, once that is known.
+    peer: Option<Peer>,
+    /// Its subscriptions, as of then.
+    connection: Option<A::Connection>,
     end: Option<End>,
 }
 
@@ -84,14 +60,12 @@ impl<A: Api, P: Speech> Socket<A, P> {
         outbox: Arc<Outbox>,
     ) -> Self {
         Self {
+            session: Session::new(endpoint, waits),
             protocol,
-            timers: Timers::new(waits, now()),
             outbox,
-            work: Work::new(endpoint.api.clone()),
-            known: None,
-            leaving: Leaving::No,
+            peer: None,
+            connection: None,
             end: None,
-            endpoint,
         }
     }
 
@@ -105,13 +79,14 @@ impl<A: Api, P: Speech> Socket<A, P> {
             End::Close { close, .. } => close == Close::TERMINATED,
             End::Lost => false,
         };
-        if let Some(known) = self.known.as_ref().filter(|_| is_leaving) {
-            known.connection.leave_cleanly();
+        // The subscriptions first: nothing more is queued for a socket that is closing.
+        if let Some(connection) = self.connection.take()
+            && is_leaving
+        {
+            connection.leave_cleanly();
         }
-        // The subscriptions first: nothing more is queued for a socket that is closing. Nor is its work polled any more, and what
-        // waits in a queue without being polled holds up who is behind it.
-        self.known = None;
-        self.work = Work::new(self.endpoint.api.clone());
+        self.peer = None;
+        self.session.end();
         match end {
             End::Close { close, everything } => {
                 while everything && self.outbox.has_unfinished_ping() {
@@ -126,41 +101,34 @@ impl<A: Api, P: Speech> Socket<A, P> {
 
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) -> End {
         // Once, not each time round: all sockets wait for the same word, under one lock.
-        let mut begun = pin!(self.endpoint.drain.begun_owned());
-        let mut wake_at = self.wake_at();
-        let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
+        let mut begun = pin!(self.session.endpoint.drain.begun_owned());
+        let mut alarm = pin!(alarm(&self.session.timers));
         loop {
             if let Some(end) = self.end {
                 return end;
             }
             let reading = self.protocol.listens() && self.outbox.queued_bytes() < DEAF_BYTES;
-            self.timers.reading(reading);
-            // Put off lazily: an alarm that goes off early costs less than one that is set for each message.
-            if self.wake_at() < wake_at {
-                wake_at = self.wake_at();
-                alarm.as_mut().reset(wake_at.into());
-            }
+            self.session.timers.reading(reading);
+            bring_forward(alarm.as_mut(), &self.session.timers);
             // Nothing is awaited in an arm: every socket would keep room for what happened while it is.
             let heard = tokio::select! {
                 event = wire.event(reading) => self.happened(event, wire),
-                done = self.work.next() => {
+                done = self.session.work.next() => {
                     self.done(done);
                     false
                 }
-                notice = next_notice(&self.known) => {
+                notice = next_notice(self.connection.as_ref()) => {
                     self.noticed(notice);
                     false
                 }
                 () = &mut alarm => {
                     self.alarm();
-                    wake_at = self.wake_at();
-                    alarm.as_mut().reset(wake_at.into());
+                    set_again(alarm.as_mut(), &self.session.timers);
                     false
                 }
-                () = &mut begun, if self.leaving == Leaving::No => {
-                    self.leaving = Leaving::Soon;
+                () = &mut begun, if self.session.stays() => {
+                    self.session.leave_soon();
                     self.protocol.stop();
-                    self.timers.leave(now() + self.endpoint.drain.delay());
                     false
                 }
             };
@@ -171,11 +139,6 @@ impl<A: Api, P: Speech> Socket<A, P> {
         }
     }
 
-    fn wake_at(&self) -> Instant {
-        const NEVER: Duration = Duration::from_secs(3600);
-        self.timers.next().unwrap_or_else(|| now() + NEVER)
-    }
-
     /// Whether the client has said something, after which there may be more at once.
     fn happened<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
@@ -184,7 +147,12 @@ impl<A: Api, P: Speech> Socket<A, P> {
     ) -> bool {
         match event {
             Event::Text(text) => {
-                self.timers.heard();
+                self.session.timers.heard();
+                // An id whose end the client has heard of is free, however late this task comes to hear of it.
+                self.settle(None);
+                if self.end.is_some() {
+                    return false;
+                }
                 let action = self.protocol.receive(&text);
                 self.act(action);
                 if self.protocol.initialised() {
@@ -197,11 +165,11 @@ impl<A: Api, P: Speech> Socket<A, P> {
                 self.act(action);
             }
             Event::Control => {
-                self.timers.heard();
+                self.session.timers.heard();
                 return true;
             }
             Event::Wrote { pinged } => self.wrote(pinged),
-            Event::Blocked => self.timers.waiting(now()),
+            Event::Blocked => self.session.timers.waiting(now()),
             Event::Ping => self.complete_ping(),
             Event::Closed => self.end = Some(End::Closed),
             Event::Lost => self.end = Some(End::Lost),
@@ -214,10 +182,10 @@ impl<A: Api, P: Speech> Socket<A, P> {
     }
 
     fn wrote(&mut self, pinged: bool) {
-        let now = now();
-        self.timers.wrote(now, self.outbox.queued_bytes() > 0);
+        let (now, timers) = (now(), &mut self.session.timers);
+        timers.wrote(now, self.outbox.queued_bytes() > 0);
         if pinged {
-            self.timers.pinged(now);
+            timers.pinged(now);
         }
     }
 
@@ -233,8 +201,8 @@ impl<A: Api, P: Speech> Socket<A, P> {
             Action::Nothing => {}
             Action::Send(said) => self.say(said),
             Action::Authenticate(token) => {
-                self.timers.initialised(now());
-                self.work.authenticate(token);
+                self.session.timers.initialised(now());
+                self.session.work.authenticate(token);
             }
             Action::Start(start) => self.start(start),
             Action::Stop {
@@ -243,13 +211,7 @@ impl<A: Api, P: Speech> Socket<A, P> {
                 kind,
                 then,
             } => {
-                self.work.stop(ticket);
-                if kind == Kind::Stream
-                    && let Some(known) = &self.known
-                {
-                    known.connection.unsubscribe(&id);
-                    self.settle(&id);
-                }
+                self.cancel(&Run { id, ticket, kind });
                 self.act(*then);
             }
             Action::Close(close) => self.close(close),
@@ -257,163 +219,75 @@ impl<A: Api, P: Speech> Socket<A, P> {
     }
 
     fn start(&mut self, mut start: Start) {
-        let Some(viewer) = self.known.as_ref().map(|known| known.viewer.clone()) else {
-            return;
-        };
+        let Some(peer) = &self.peer else { return };
+        let viewer = peer.viewer.clone();
         let request = std::mem::take(&mut start.request);
-        let prepared = match self.endpoint.api.prepare(request) {
-            Ok(prepared) => prepared,
-            Err(errors) => return self.refuse(&start, &errors),
-        };
-        let kind = match prepared.kind {
-            OperationType::Subscription => Kind::Stream,
-            OperationType::Query | OperationType::Mutation => Kind::Single,
-        };
-        if let Err(instead) = self.protocol.admit(&start, kind) {
-            return self.act(instead);
-        }
-        match prepared.kind {
-            OperationType::Query => self.work.query(start, prepared, viewer),
-            OperationType::Mutation => self.work.mutate(start, prepared, viewer),
-            OperationType::Subscription => self.work.plan(start, prepared, viewer),
-        }
-    }
-
-    fn done(&mut self, done: Done<A>) {
-        match done {
-            Done::Authenticated(Ok(viewer)) => self.welcome(viewer),
-            Done::Authenticated(Err(error)) => self.close(turned_away(&error)),
-            Done::Answered(start, result) => self.answered(&start, result),
-            Done::Mutated(start, result, fresh) => {
-                if let Some(viewer) = fresh {
-                    self.renew(viewer, start.ticket);
-                }
-                self.answered(&start, result);
-            }
-            Done::Planned(start, Ok(plan)) => {
-                self.work.finished(start.ticket);
-                if self.protocol.wants(&start.id, start.ticket)
-                    && let Some(known) = &self.known
-                {
-                    known.connection.subscribe(start.id, plan, start.resume);
-                }
-            }
-            Done::Planned(start, Err(errors)) => {
-                self.work.finished(start.ticket);
-                self.not_planned(&start, &errors);
-            }
-            Done::Stopped => {}
-        }
-        self.leave_when_quiet();
-    }
-
-    fn answered(&mut self, start: &Start, result: Result<String, String>) {
-        self.work.finished(start.ticket);
-        match result {
-            Ok(response) => {
-                let answer = self.protocol.answer(&start.id, start.ticket, &response);
-                self.say(answer.unwrap_or_default());
-            }
-            Err(errors) => self.refuse(start, &errors),
-        }
-    }
-
-    /// Of two fresh tokens the one that was sent later counts, whichever was checked first.
-    fn renew(&mut self, viewer: Arc<Viewer>, ticket: Ticket) {
-        let Some(known) = &mut self.known else { return };
-        if known.renewed_by.is_some_and(|later| later > ticket) {
-            return;
-        }
-        self.timers.renewed(now(), lifetime(&viewer));
-        known.connection.renew(&viewer);
-        known.viewer = viewer;
-        known.renewed_by = Some(ticket);
+        let prepared = self.session.endpoint.api.prepare(request);
+        self.begin(start, prepared, viewer);
     }
 
     fn welcome(&mut self, viewer: Arc<Viewer>) {
-        let most = self.endpoint.settings.connections_per_user;
-        let Some(counted) = self.endpoint.census.enter(&viewer.user.id, most) else {
+        let Endpoint {
+            api,
+            census,
+            settings,
+            ..
+        } = &*self.session.endpoint;
+        let Some(counted) = census.enter(&viewer.user.id, settings.connections_per_user) else {
             return self.close(Close::TOO_MANY_CONNECTIONS);
         };
-        let api = &self.endpoint.api;
         // The head before the connection: what happens in between is after it.
         let Some(ack) = self.protocol.acknowledge(api.head()) else {
             return;
         };
-        self.timers.acknowledged(
-            now(),
-            lifetime(&viewer),
-            rand::random(),
-            self.endpoint.started,
-        );
         let envelope = self.protocol.envelope();
-        let connection = api.connect(viewer.clone(), self.outbox.clone(), envelope);
-        self.known = Some(Known {
-            viewer,
-            renewed_by: None,
-            connection,
-            _counted: counted,
-        });
+        let connection = self.session.connect(&viewer, &self.outbox, envelope);
+        self.connection = Some(connection);
+        self.peer = Some(Peer::new(viewer, counted));
         self.say(ack);
     }
 
-    fn noticed(&mut self, notice: Notice) {
-        match notice {
-            Notice::Ended(id) => self.protocol.ended(&id),
-            Notice::Close(code, reason) => self.close(Close::new(code, reason)),
+    fn say(&self, said: Said) {
+        for text in said {
+            self.outbox.push(Frame::whole(text));
+        }
+    }
+}
+
+impl<A: Api, P: Speech> Serve for Socket<A, P> {
+    type Api = A;
+
+    fn session(&mut self) -> &mut Session<A> {
+        &mut self.session
+    }
+
+    fn peer(&mut self) -> Option<&mut Peer> {
+        self.peer.as_mut()
+    }
+
+    fn connection(&self) -> Option<&A::Connection> {
+        self.connection.as_ref()
+    }
+
+    fn authenticated(&mut self, viewer: Result<Arc<Viewer>, Error>) {
+        match viewer {
+            Ok(viewer) => self.welcome(viewer),
+            Err(error) => self.close(Close::turning_away(&error)),
         }
     }
 
-    /// A stream that ended by itself just before its client did away with it has left a notice, which must not be taken
-    /// for one about the next stream of that id.
-    fn settle(&mut self, gone: &str) {
-        while let Some(notice) = next_notice(&self.known).now_or_never() {
-            match notice {
-                Notice::Ended(id) if *id == *gone => {}
-                notice => self.noticed(notice),
-            }
-        }
+    fn admit(&mut self, start: &Start, kind: Kind) -> bool {
+        let admitted = self.protocol.admit(start, kind);
+        admitted.map_err(|instead| self.act(instead)).is_ok()
     }
 
-    fn alarm(&mut self) {
-        while let Some(due) = self.timers.due(now()) {
-            match due {
-                Due::Close(close) => self.close(close),
-                Due::Leave => {
-                    self.leaving = Leaving::Now;
-                    self.leave_when_quiet();
-                }
-                Due::Ping => self.beat(),
-            }
-        }
+    fn wants(&mut self, start: &Start) -> bool {
+        self.protocol.wants(&start.id, start.ticket)
     }
 
-    fn beat(&mut self) {
-        match (self.protocol.beat(), &self.known) {
-            (Beat::Positions, Some(known)) => known.connection.ping(),
-            (Beat::Positions, None) => {}
-            (Beat::KeepAlive(text), _) => {
-                // The answer is waited for once what is behind it has left.
-                self.outbox.push_raw(Bytes::from_static(PING));
-                self.outbox.push_ping(Frame::whole(text));
-            }
-        }
-    }
-
-    fn leave_when_quiet(&mut self) {
-        if self.leaving == Leaving::Now && !self.work.mutates() {
-            self.close(Close::STOPPING);
-        }
-    }
-
-    /// An error ends a subscription for good: clients forget where it stood. What passes closes the socket instead, and
-    /// they come back to go on from there.
-    fn not_planned(&mut self, start: &Start, errors: &str) {
-        if !frame::all_unavailable(errors) {
-            self.refuse(start, errors);
-        } else if self.leaving == Leaving::No && self.protocol.wants(&start.id, start.ticket) {
-            self.close(Close::NOT_NOW);
-        }
+    fn answer(&mut self, start: &Start, response: &str) {
+        let answer = self.protocol.answer(&start.id, start.ticket, response);
+        self.say(answer.unwrap_or_default());
     }
 
     fn refuse(&mut self, start: &Start, errors: &str) {
@@ -421,9 +295,25 @@ impl<A: Api, P: Speech> Socket<A, P> {
         self.say(refusal.unwrap_or_default());
     }
 
-    fn say(&self, said: Said) {
-        for text in said {
-            self.outbox.push(Frame::whole(text));
+    fn follow(&mut self, start: Start, plan: A::Plan) {
+        if let Some(connection) = &self.connection {
+            connection.subscribe(start.id, plan, start.resume);
+        }
+    }
+
+    fn ended(&mut self, id: &str) {
+        self.protocol.ended(id);
+    }
+
+    fn beat(&mut self) {
+        match (self.protocol.beat(), &self.connection) {
+            (Beat::Positions, Some(connection)) => connection.ping(),
+            (Beat::Positions, None) => {}
+            (Beat::KeepAlive(text), _) => {
+                // The answer is waited for once what is behind it has left.
+                self.outbox.push_raw(Bytes::from_static(PING));
+                self.outbox.push_ping(Frame::whole(text));
+            }
         }
     }
 
@@ -435,34 +325,4 @@ impl<A: Api, P: Speech> Socket<A, P> {
             self.end = Some(End::Close { close, everything });
         }
     }
-}
-
-/// The runtime's clock, which tests may set.
-pub(in crate::transport) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-async fn next_notice<A: Api>(known: &Option<Known<A>>) -> Notice {
-    match known {
-        Some(known) => known.connection.notice().await,
-        None => std::future::pending().await,
-    }
-}
-
-fn turned_away(error: &Error) -> Close {
-    match error {
-        Error::NoToken => Close::SIGN_IN,
-        Error::BadToken { why } => Close::forbidden(why),
-        error if error.code() == Code::Unauthenticated => Close::forbidden("Forbidden"),
-        _ => Close::CANNOT_AUTHENTICATE,
-    }
-}
-
-/// How long the viewer's token still holds, the clock difference that is forgiven included.
-pub(in crate::transport) fn lifetime(viewer: &Viewer) -> Duration {
-    // Below zero where the token is within the leeway already.
-    let left_ms = viewer.expires_at.0.saturating_sub(Timestamp::now().0);
-    let leeway_ms = Duration::from_secs(Authenticator::LEEWAY_SECS).as_millis();
-    let left_ms = i128::from(left_ms).saturating_add_unsigned(leeway_ms);
-    Duration::from_millis(left_ms.try_into().unwrap_or(0))
 }

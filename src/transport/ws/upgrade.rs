@@ -18,9 +18,10 @@ use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::create_response_with_body;
 
+use super::clock::now;
 use super::legacy::{self, Legacy};
 use super::protocol::Protocol;
-use super::socket::{Socket, now};
+use super::socket::Socket;
 use super::wire::{TextFrames, Wire};
 use super::{Api, AtOnce, Close, INIT_BYTES_MAX, SUBPROTOCOL, Waits};
 use crate::hub::Outbox;

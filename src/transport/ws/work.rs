@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_graphql::parser::types::OperationType;
 use futures_util::future::{AbortHandle, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -23,10 +24,8 @@ use crate::error::Error;
 pub(in crate::transport) enum Done<A: Api> {
     /// The token was checked.
     Authenticated(Result<Arc<Viewer>, Error>),
-    /// A query was executed (its response), or could not be (errors).
-    Answered(Start, Result<String, String>),
-    /// Likewise a mutation, which may have brought a fresh token.
-    Mutated(Start, Result<String, String>, Option<Arc<Viewer>>),
+    /// A query or mutation was executed (its response), or could not be (errors). The latter may have brought a fresh token.
+    Answered(Start, Result<String, String>, Option<Arc<Viewer>>),
     /// A subscription was planned (or errors).
     Planned(Start, Result<A::Plan, String>),
     /// It was stopped.
@@ -81,7 +80,9 @@ impl<A: Api> Work<A> {
     pub(in crate::transport) async fn next(&mut self) -> Done<A> {
         match &mut self.going {
             Some(going) if !going.running.is_empty() => {
-                going.running.next().await.unwrap_or(Done::Stopped)
+                let done = going.running.next().await.unwrap_or(Done::Stopped);
+                self.finished(&done);
+                done
             }
             going => {
                 // Whatever waited behind something would have begun at its end.
@@ -108,29 +109,33 @@ impl<A: Api> Work<A> {
         self.going().running.push(check.boxed());
     }
 
-    /// Executes a query, beside whatever else runs.
-    pub(in crate::transport) fn query(
+    /// Executes an operation, or plans it where it is a subscription.
+    pub(in crate::transport) fn begin(
         &mut self,
         start: Start,
         prepared: Prepared,
         viewer: Arc<Viewer>,
     ) {
+        match prepared.kind {
+            OperationType::Query => self.query(start, prepared, viewer),
+            OperationType::Mutation => self.mutate(start, prepared, viewer),
+            OperationType::Subscription => self.plan(start, prepared, viewer),
+        }
+    }
+
+    /// Executes a query, beside whatever else runs.
+    fn query(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
         let (api, ticket) = (self.api.clone(), start.ticket);
         let query = async move {
             let response = guarded(api.execute(prepared, viewer, None)).await;
-            Done::Answered(start, response)
+            Done::Answered(start, response, None)
         };
         let query = self.stoppable(ticket, query);
         self.going().running.push(query);
     }
 
     /// Plans a subscription, from where the log ends now.
-    pub(in crate::transport) fn plan(
-        &mut self,
-        start: Start,
-        prepared: Prepared,
-        viewer: Arc<Viewer>,
-    ) {
+    fn plan(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
         let (api, ticket) = (self.api.clone(), start.ticket);
         let plan = async move {
             let plan = guarded(api.plan(prepared, viewer)).await;
@@ -141,12 +146,7 @@ impl<A: Api> Work<A> {
     }
 
     /// Executes a mutation, after those that came before.
-    pub(in crate::transport) fn mutate(
-        &mut self,
-        start: Start,
-        prepared: Prepared,
-        viewer: Arc<Viewer>,
-    ) {
+    fn mutate(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
         self.going().mutations.insert(start.ticket);
         self.going().behind.push_back(Mutation {
             start,
@@ -170,8 +170,11 @@ impl<A: Api> Work<A> {
         }
     }
 
-    /// To be told of each end.
-    pub(in crate::transport) fn finished(&mut self, ticket: Ticket) {
+    fn finished(&mut self, done: &Done<A>) {
+        let (Done::Answered(start, ..) | Done::Planned(start, _)) = done else {
+            return;
+        };
+        let ticket = start.ticket;
         self.going().stops.remove(&ticket);
         self.going().mutations.remove(&ticket);
         if self.going().barrier == Some(ticket) {
@@ -194,11 +197,11 @@ impl<A: Api> Work<A> {
         while self.going().barrier.is_none()
             && let Some(mutation) = self.going().behind.pop_front()
         {
-            self.begin(mutation);
+            self.execute(mutation);
         }
     }
 
-    fn begin(&mut self, mutation: Mutation) {
+    fn execute(&mut self, mutation: Mutation) {
         let Mutation {
             start,
             prepared,
@@ -211,7 +214,7 @@ impl<A: Api> Work<A> {
         let mutation = async move {
             let renewal = Renewal::default();
             let response = guarded(api.execute(prepared, viewer, Some(renewal.clone()))).await;
-            Done::Mutated(start, response, renewal.take())
+            Done::Answered(start, response, renewal.take())
         };
         self.going().running.push(polled_once(mutation.boxed()));
     }

@@ -2,11 +2,9 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_graphql::parser::types::OperationType;
 use bytes::Bytes;
-use futures_util::FutureExt;
 use serde_json::Map;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
@@ -17,12 +15,12 @@ use super::results::{Kept, Results};
 use crate::auth::Viewer;
 use crate::document::Prepared;
 use crate::error::Error;
-use crate::hub::{Notice, Outbox};
+use crate::hub::Outbox;
 use crate::transport::census::Counted;
 use crate::transport::stream::wire::{Event, Wire};
 use crate::transport::ws::{
-    self, Api, Conversation, Done, Due, Endpoint, Kind, Start, Subscriptions, Ticket, Timers,
-    Waits, Work, all_unavailable, lifetime, now,
+    self, Api, Close, Conversation, Endpoint, Kind, Peer, Refusal, Serve, Session, Start,
+    Subscriptions, Waits, alarm, bring_forward, next_notice, now, set_again,
 };
 
 /// A stream that nobody has opened by then will not be.
@@ -69,20 +67,13 @@ enum End {
 
 /// A reservation and all that belongs to it.
 pub(super) struct Reservation<A: Api> {
-    endpoint: Arc<Endpoint<A>>,
-    viewer: Arc<Viewer>,
-    /// The mutation that brought its token; none where the reservation did.
-    renewed_by: Option<Ticket>,
+    session: Session<A>,
+    peer: Peer,
     conversation: Conversation,
-    work: Work<A>,
-    timers: Timers,
     results: Results<A>,
     /// Operations that were told to come later, one after the other.
     put_off: usize,
-    /// The server stops, and this stream's turn has come.
-    leaving: bool,
     end: Option<End>,
-    _counted: Counted,
 }
 
 impl<A: Api> Reservation<A> {
@@ -101,17 +92,12 @@ impl<A: Api> Reservation<A> {
         counted: Counted,
     ) -> Self {
         Self {
-            viewer,
-            renewed_by: None,
+            session: Session::new(endpoint.clone(), waits),
+            peer: Peer::new(viewer, counted),
             conversation: Conversation::new(endpoint.settings.at_once, None),
-            work: Work::new(endpoint.api.clone()),
-            timers: Timers::new(waits, now()),
             results: Results::default(),
             put_off: 0,
-            leaving: false,
             end: None,
-            endpoint: endpoint.clone(),
-            _counted: counted,
         }
     }
 
@@ -125,8 +111,7 @@ impl<A: Api> Reservation<A> {
         tracing::debug!(?end, "stream of several operations ended");
         // The subscriptions first: nothing more is queued for a stream that is closing.
         self.results = Results::default();
-        // What waits in a queue without being polled holds up who is behind it.
-        self.work = Work::new(self.endpoint.api.clone());
+        self.session.end();
         if let (End::Stopping, Some(mut wire)) = (end, wire) {
             wire.end(b"").await;
         }
@@ -137,63 +122,43 @@ impl<A: Api> Reservation<A> {
         mut orders: mpsc::Receiver<Order>,
         mut stream: oneshot::Receiver<Opened<S>>,
     ) -> (End, Option<Wire<S>>) {
-        let drain = self.endpoint.drain.clone();
-        let mut begun = pin!(drain.begun());
-        let mut stopping = false;
+        let mut begun = pin!(self.session.endpoint.drain.begun_owned());
         let mut wire = None;
-        let mut wake_at = self.wake_at();
-        let mut alarm = pin!(tokio::time::sleep_until(wake_at.into()));
+        let mut alarm = pin!(alarm(&self.session.timers));
         loop {
             if let Some(end) = self.end {
                 return (end, wire);
             }
-            // Put off lazily, as a socket does.
-            if self.wake_at() < wake_at {
-                wake_at = self.wake_at();
-                alarm.as_mut().reset(wake_at.into());
-            }
+            bring_forward(alarm.as_mut(), &self.session.timers);
             tokio::select! {
-                event = next_event(&mut wire) => self.happened(&event, &wire),
+                event = next_event(&mut wire) => self.happened(&event),
                 opened = &mut stream, if wire.is_none() => match opened {
                     Ok(opened) => wire = Some(self.open(opened)),
                     // Whoever claimed it went away.
                     Err(_) => self.end = Some(End::Lost),
                 },
                 Some(order) = orders.recv() => self.obey(order),
-                done = self.work.next() => self.done(done),
+                done = self.session.work.next() => self.done(done),
                 notice = next_notice(self.results.connection()) => self.noticed(notice),
                 () = &mut alarm => {
                     self.alarm();
-                    wake_at = self.wake_at();
-                    alarm.as_mut().reset(wake_at.into());
+                    set_again(alarm.as_mut(), &self.session.timers);
                 }
-                () = &mut begun, if !stopping => {
-                    stopping = true;
+                () = &mut begun, if self.session.stays() => {
+                    self.session.leave_soon();
                     if wire.is_none() {
                         self.end = Some(End::Lost);
                     }
-                    self.timers.leave(now() + drain.delay());
                 }
             }
         }
     }
 
-    fn wake_at(&self) -> Instant {
-        const NEVER: Duration = Duration::from_secs(3600);
-        self.timers.next().unwrap_or_else(|| now() + NEVER)
-    }
-
-    fn happened<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        event: &Event,
-        wire: &Option<Wire<S>>,
-    ) {
-        let waiting = wire
-            .as_ref()
-            .is_some_and(|wire| wire.outbox().queued_bytes() > 0);
+    fn happened(&mut self, event: &Event) {
+        let timers = &mut self.session.timers;
         match event {
-            Event::Wrote => self.timers.wrote(now(), waiting),
-            Event::Blocked => self.timers.waiting(now()),
+            Event::Wrote => timers.wrote(now(), self.results.waiting_bytes() > 0),
+            Event::Blocked => timers.waiting(now()),
             Event::Lost => self.end = Some(End::Lost),
         }
     }
@@ -201,15 +166,9 @@ impl<A: Api> Reservation<A> {
     /// The stream is there: what was kept for it goes out, and what was planned begins.
     fn open<S: AsyncRead + AsyncWrite + Unpin>(&mut self, opened: Opened<S>) -> Wire<S> {
         let Opened { io, outbox, pings } = opened;
-        let (api, viewer) = (&self.endpoint.api, &self.viewer);
-        let envelope = Arc::new(SingleEvents { pings });
-        let connection = api.connect(viewer.clone(), outbox.clone(), envelope);
-        let now = now();
-        self.timers.initialised(now);
-        let first_ping = rand::random();
-        let started = self.endpoint.started;
-        self.timers
-            .acknowledged(now, lifetime(viewer), first_ping, started);
+        self.session.timers.initialised(now());
+        let (viewer, envelope) = (&self.peer.viewer, Arc::new(SingleEvents { pings }));
+        let connection = self.session.connect(viewer, &outbox, envelope);
         for kept in self.results.open(connection, outbox.clone()) {
             match kept {
                 Kept::Text(text) => self.results.say(text),
@@ -231,7 +190,10 @@ impl<A: Api> Reservation<A> {
                 let _ = answer.send(self.execute(&id, prepared, viewer));
             }
             Order::Stop { id, done } => {
-                self.stop(&id);
+                if let Some(run) = self.conversation.take(&id) {
+                    self.results.forget(run.ticket);
+                    self.cancel(&run);
+                }
                 let _ = done.send(());
             }
         }
@@ -244,12 +206,14 @@ impl<A: Api> Reservation<A> {
         viewer: Arc<Viewer>,
     ) -> Result<(), Refused> {
         // It may have been on its way when the end began.
-        if self.endpoint.drain.has_begun() {
+        if self.session.endpoint.drain.has_begun() {
             if self.results.connection().is_none() {
                 return Err(Refused::Stopping);
             }
             self.conversation.stop();
         }
+        // An id whose end the client has heard of is free, however late this task comes to hear of it.
+        self.settle(None);
         if self.conversation.runs(id) {
             return Err(Refused::Running);
         }
@@ -259,37 +223,9 @@ impl<A: Api> Reservation<A> {
         }
         self.put_off = 0;
         // What it asks for is prepared already, and names no place to go on from.
-        let start = match self.conversation.begin(id, Some(Map::new())) {
-            Ok(start) => start,
-            Err(error) => {
-                self.conclude(id, refused(id, &ws::errors(&error)));
-                return Ok(());
-            }
-        };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(errors) => {
-                self.refuse(&start, &errors);
-                return Ok(());
-            }
-        };
-        let kind = match prepared.kind {
-            OperationType::Subscription => Kind::Stream,
-            OperationType::Query | OperationType::Mutation => Kind::Single,
-        };
-        match self.conversation.admit(&start, kind) {
-            Ok(()) => {}
-            Err(ws::Refusal::Told(error)) => {
-                self.refuse(&start, &ws::errors(&error));
-                return Ok(());
-            }
-            // The cut that is to come brings the client back elsewhere.
-            Err(ws::Refusal::Untold) => return Ok(()),
-        }
-        match prepared.kind {
-            OperationType::Query => self.work.query(start, prepared, viewer),
-            OperationType::Mutation => self.work.mutate(start, prepared, viewer),
-            OperationType::Subscription => self.work.plan(start, prepared, viewer),
+        match self.conversation.begin(id, Some(Map::new())) {
+            Ok(start) => self.begin(start, prepared, viewer),
+            Err(error) => self.conclude(id, refused(id, &ws::errors(&error))),
         }
         Ok(())
     }
@@ -307,95 +243,6 @@ impl<A: Api> Reservation<A> {
         }
     }
 
-    fn stop(&mut self, id: &str) {
-        let Some(run) = self.conversation.take(id) else {
-            return;
-        };
-        self.work.stop(run.ticket);
-        if run.kind == Kind::Stream {
-            self.results.leave(id, run.ticket);
-            self.settle(id);
-        }
-    }
-
-    /// A subscription that ended by itself just before has left a notice, which must not be taken for one about the next of
-    /// that id.
-    fn settle(&mut self, gone: &str) {
-        while let Some(notice) = next_notice(self.results.connection()).now_or_never() {
-            match notice {
-                Notice::Ended(id) if *id == *gone => {}
-                notice => self.noticed(notice),
-            }
-        }
-    }
-
-    fn done(&mut self, done: Done<A>) {
-        match done {
-            Done::Answered(start, result) => self.answered(&start, result),
-            Done::Mutated(start, result, fresh) => {
-                if let Some(viewer) = fresh {
-                    self.renew(viewer, start.ticket);
-                }
-                self.answered(&start, result);
-            }
-            Done::Planned(start, planned) => {
-                self.work.finished(start.ticket);
-                match planned {
-                    Ok(plan) => self.follow(start, plan),
-                    Err(errors) => self.not_planned(&start, &errors),
-                }
-            }
-            // No token is checked here: each request brings its own.
-            Done::Authenticated(_) | Done::Stopped => {}
-        }
-        self.leave_when_quiet();
-    }
-
-    fn answered(&mut self, start: &Start, result: Result<String, String>) {
-        self.work.finished(start.ticket);
-        match result {
-            Ok(response) if self.conversation.finish(&start.id, start.ticket) => {
-                self.conclude(&start.id, next(&start.id, &response));
-            }
-            Ok(_) => {}
-            Err(errors) => self.refuse(start, &errors),
-        }
-    }
-
-    /// As a socket does it: of two fresh tokens the one that was sent later counts.
-    fn renew(&mut self, viewer: Arc<Viewer>, ticket: Ticket) {
-        if self.renewed_by.is_some_and(|later| later > ticket) {
-            return;
-        }
-        if let Some(connection) = self.results.connection() {
-            self.timers.renewed(now(), lifetime(&viewer));
-            connection.renew(&viewer);
-        }
-        self.viewer = viewer;
-        self.renewed_by = Some(ticket);
-    }
-
-    fn follow(&mut self, start: Start, plan: A::Plan) {
-        if self.conversation.wants(&start.id, start.ticket) {
-            self.results.follow(start, plan);
-        }
-    }
-
-    /// An error ends a subscription for good. What passes cuts the stream instead, and its client comes back.
-    fn not_planned(&mut self, start: &Start, errors: &str) {
-        if !all_unavailable(errors) {
-            self.refuse(start, errors);
-        } else if self.conversation.wants(&start.id, start.ticket) {
-            self.end = Some(End::Cut);
-        }
-    }
-
-    fn refuse(&mut self, start: &Start, errors: &str) {
-        if self.conversation.finish(&start.id, start.ticket) {
-            self.conclude(&start.id, refused(&start.id, errors));
-        }
-    }
-
     /// Says an operation's last result, and that it was.
     fn conclude(&mut self, id: &str, result: Bytes) {
         if self.results.has_room() {
@@ -405,50 +252,79 @@ impl<A: Api> Reservation<A> {
             self.end = Some(End::Cut);
         }
     }
+}
 
-    fn noticed(&mut self, notice: Notice) {
-        match notice {
-            Notice::Ended(id) => {
-                self.conversation.ended(&id);
-            }
-            Notice::Close(..) => self.end = Some(End::Cut),
+impl<A: Api> Serve for Reservation<A> {
+    type Api = A;
+
+    fn session(&mut self) -> &mut Session<A> {
+        &mut self.session
+    }
+
+    fn peer(&mut self) -> Option<&mut Peer> {
+        Some(&mut self.peer)
+    }
+
+    fn connection(&self) -> Option<&A::Connection> {
+        self.results.connection()
+    }
+
+    /// Each request brings its own token, which is checked before it comes here.
+    fn authenticated(&mut self, _: Result<Arc<Viewer>, Error>) {}
+
+    fn admit(&mut self, start: &Start, kind: Kind) -> bool {
+        match self.conversation.admit(start, kind) {
+            Ok(()) => return true,
+            Err(Refusal::Told(error)) => self.refuse(start, &ws::errors(&error)),
+            // The cut that is to come brings the client back elsewhere.
+            Err(Refusal::Untold) => {}
+        }
+        false
+    }
+
+    fn wants(&mut self, start: &Start) -> bool {
+        self.conversation.wants(&start.id, start.ticket)
+    }
+
+    fn answer(&mut self, start: &Start, response: &str) {
+        if self.conversation.finish(&start.id, start.ticket) {
+            self.conclude(&start.id, next(&start.id, response));
         }
     }
 
-    fn alarm(&mut self) {
-        while let Some(due) = self.timers.due(now()) {
-            match due {
-                Due::Close(_) => self.end = Some(End::Cut),
-                Due::Leave => {
-                    self.leaving = true;
-                    self.leave_when_quiet();
-                }
-                Due::Ping => {
-                    if let Some(connection) = self.results.connection() {
-                        connection.ping();
-                    }
-                }
-            }
+    fn refuse(&mut self, start: &Start, errors: &str) {
+        if self.conversation.finish(&start.id, start.ticket) {
+            self.conclude(&start.id, refused(&start.id, errors));
         }
     }
 
-    fn leave_when_quiet(&mut self) {
-        if self.leaving && !self.work.mutates() {
-            self.end = Some(End::Stopping);
+    fn follow(&mut self, start: Start, plan: A::Plan) {
+        self.results.follow(start, plan);
+    }
+
+    fn ended(&mut self, id: &str) {
+        self.conversation.ended(id);
+    }
+
+    fn beat(&mut self) {
+        if let Some(connection) = self.results.connection() {
+            connection.ping();
         }
+    }
+
+    /// There are no close codes here.
+    fn close(&mut self, close: Close) {
+        let end = match close {
+            Close::STOPPING => End::Stopping,
+            _ => End::Cut,
+        };
+        self.end.get_or_insert(end);
     }
 }
 
 async fn next_event<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Option<Wire<S>>) -> Event {
     match wire {
         Some(wire) => wire.event().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_notice(connection: Option<&impl Subscriptions>) -> Notice {
-    match connection {
-        Some(connection) => connection.notice().await,
         None => std::future::pending().await,
     }
 }

@@ -94,17 +94,16 @@ impl<A: Api> Results<A> {
     /// Starts a subscription, once there is a stream.
     pub(super) fn follow(&mut self, start: Start, plan: A::Plan) {
         match self {
-            Self::Streamed { connection, .. } => connection.subscribe(start.id, plan, None),
+            Self::Streamed { connection, .. } => connection.subscribe(start.id, plan, start.resume),
             Self::Kept { kept, .. } => kept.push(Kept::Plan(start, plan)),
         }
     }
 
-    /// Ends a subscription.
-    pub(super) fn leave(&mut self, id: &str, ticket: Ticket) {
+    /// Nothing more is wanted of this run.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
         let is_it = |kept: &Kept<A>| matches!(kept, Kept::Plan(start, _) if start.ticket == ticket);
-        match self {
-            Self::Streamed { connection, .. } => connection.unsubscribe(id),
-            Self::Kept { kept, .. } => kept.retain(|kept| !is_it(kept)),
+        if let Self::Kept { kept, .. } = self {
+            kept.retain(|kept| !is_it(kept));
         }
     }
 }

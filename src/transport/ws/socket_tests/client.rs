@@ -32,6 +32,9 @@ use crate::transport::ws::speech::Speech;
 use crate::transport::ws::wire::{TextFrames, Wire};
 use crate::transport::ws::{AtOnce, Endpoint, INIT_BYTES_MAX, SUBPROTOCOL, Settings, Waits};
 
+/// A pipe that holds all that a test says at once.
+pub(super) const PIPE_BYTES: usize = 1 << 20;
+
 pub(super) struct World {
     pub(super) stage: Arc<Stage>,
     pub(super) endpoint: Arc<Endpoint<Stage>>,
@@ -63,6 +66,14 @@ impl World {
             stage,
             drain,
         }
+    }
+
+    /// With one socket, over a pipe that holds enough, whose client is ada.
+    pub(super) async fn with_ada() -> (Self, Client<DuplexStream>) {
+        let world = Self::new();
+        let mut client = world.pipe(PIPE_BYTES).await;
+        client.init("ada").await;
+        (world, client)
     }
 
     /// A socket over a pipe that holds so many bytes.
@@ -160,6 +171,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let payload = json!({ "query": query, "variables": variables });
         self.say(json!({ "id": id, "type": "subscribe", "payload": payload }))
             .await;
+    }
+
+    /// Of an operation without variables.
+    pub(super) async fn ask(&mut self, id: &str, query: &str) {
+        self.subscribe(id, query, Json::Null).await;
     }
 
     pub(super) async fn complete(&mut self, id: &str) {

@@ -250,7 +250,7 @@ async fn a_start_under_an_id_that_is_taken_is_instead_of_what_had_it() {
     client
         .say(start("1", "{ a }", json!({ "gate": "g" })))
         .await;
-    world.stage.waiting.acquire().await.unwrap().forget();
+    world.stage.under_way(1).await;
     client.say(start("1", "{ b }", json!(null))).await;
     let data = hear(&mut client).await;
     assert_eq!(data["payload"]["data"], json!({ "b": "ada" }));
@@ -319,7 +319,7 @@ async fn when_the_server_stops_mutations_are_answered_and_sockets_leave_with_101
     client
         .say(start("1", "mutation { a }", json!({ "gate": "g" })))
         .await;
-    world.stage.waiting.acquire().await.unwrap().forget();
+    world.stage.under_way(1).await;
     world.drain.begin();
     tokio::time::advance(9 * SECOND + SECOND / 2).await;
     world.stage.open("g");

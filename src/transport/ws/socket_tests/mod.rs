@@ -2,6 +2,8 @@
 //! time decides.
 
 mod client;
+mod ends;
+mod init;
 mod legacy;
 mod order;
 mod raw;

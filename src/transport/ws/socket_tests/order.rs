@@ -2,70 +2,17 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use serde_json::json;
-use tungstenite::Message;
 
-use super::client::World;
-use super::stage::HEAD;
-use crate::hub::Notice;
-
-const PIPE_BYTES: usize = 1 << 20;
-
-#[tokio::test]
-async fn connection_ack_tells_the_end_of_the_log() {
-    let mut client = World::new().pipe(PIPE_BYTES).await;
-    client
-        .say(json!({ "type": "connection_init", "payload": { "token": "ada" } }))
-        .await;
-    assert_eq!(
-        client.hear().await,
-        json!({ "type": "connection_ack", "payload": { "head": HEAD } })
-    );
-}
-
-#[tokio::test]
-async fn a_bad_token_closes_4403_and_a_busy_server_1013() {
-    for (token, code, reason) in [
-        ("bad", 4403, "Forbidden: bad"),
-        ("busy", 1013, "Tokens cannot be checked now"),
-    ] {
-        let mut client = World::new().pipe(PIPE_BYTES).await;
-        client
-            .say(json!({ "type": "connection_init", "payload": { "token": token } }))
-            .await;
-        assert_eq!(client.closed().await, (code, reason.to_owned()));
-    }
-}
-
-/// What waits in a queue that others wait in must not keep its turn while nobody polls it.
-#[tokio::test]
-async fn what_runs_is_dropped_before_the_farewell() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    client
-        .subscribe("slow", "{ a }", json!({ "gate": "g" }))
-        .await;
-    world.stage.waiting.acquire().await.unwrap().forget();
-    client.say(json!({ "type": "connection_init" })).await;
-    let Some(Ok(Message::Close(Some(close)))) = client.0.next().await else {
-        panic!("a close frame");
-    };
-    assert_eq!(u16::from(close.code), 4429);
-    // It is not answered yet, and the server waits for that.
-    assert_eq!(world.stage.dropped.available_permits(), 1);
-}
+use super::client::{PIPE_BYTES, World};
 
 #[tokio::test]
 async fn queries_do_not_wait_for_one_another() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
+    let (world, mut client) = World::with_ada().await;
     client
         .subscribe("slow", "{ a }", json!({ "gate": "g" }))
         .await;
-    client.subscribe("fast", "{ b }", json!(null)).await;
+    client.ask("fast", "{ b }").await;
     assert_eq!(client.hear().await["id"], "fast");
     assert_eq!(client.hear().await["type"], "complete");
     world.stage.open("g");
@@ -108,7 +55,7 @@ async fn a_subscription_begins_before_the_mutation_that_came_after_it() {
         let subscription = format!("subscription {{ {} }}", pair[0]);
         client.subscribe(&pair[0], &subscription, variables).await;
         let mutation = format!("mutation {{ {} }}", pair[1]);
-        client.subscribe(&pair[1], &mutation, json!(null)).await;
+        client.ask(&pair[1], &mutation).await;
     }
     for _ in 0..names.len() {
         client.hear().await;
@@ -121,14 +68,12 @@ async fn a_subscription_begins_before_the_mutation_that_came_after_it() {
 
 #[tokio::test]
 async fn a_mutation_of_several_fields_holds_back_those_after_it() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
+    let (world, mut client) = World::with_ada().await;
     client
         .subscribe("1", "mutation { a b }", json!({ "gate": "g" }))
         .await;
-    client.subscribe("2", "mutation { c }", json!(null)).await;
-    client.subscribe("3", "{ q }", json!(null)).await;
+    client.ask("2", "mutation { c }").await;
+    client.ask("3", "{ q }").await;
     assert_eq!(client.hear().await["id"], "3", "queries go on");
     client.hear().await;
     assert_eq!(*world.stage.begun.lock().unwrap(), ["a"]);
@@ -140,77 +85,10 @@ async fn a_mutation_of_several_fields_holds_back_those_after_it() {
 }
 
 #[tokio::test]
-async fn a_completed_query_is_stopped() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    client.subscribe("1", "{ a }", json!({ "gate": "g" })).await;
-    world.stage.waiting.acquire().await.unwrap().forget();
-    client.complete("1").await;
-    world.stage.dropped.acquire().await.unwrap().forget();
-    client.subscribe("1", "{ b }", json!(null)).await;
-    assert_eq!(
-        client.hear().await["payload"]["data"],
-        json!({ "b": "ada" })
-    );
-}
-
-#[tokio::test]
-async fn a_completed_mutation_is_finished_and_says_nothing() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    client
-        .subscribe("1", "mutation { a }", json!({ "gate": "g" }))
-        .await;
-    world.stage.waiting.acquire().await.unwrap().forget();
-    client.complete("1").await;
-    client.subscribe("2", "{ b }", json!(null)).await;
-    assert_eq!(client.hear().await["id"], "2");
-    client.hear().await;
-    assert_eq!(world.stage.dropped.available_permits(), 0);
-    world.stage.open("g");
-    client.subscribe("3", "{ c }", json!(null)).await;
-    assert_eq!(client.hear().await["id"], "3");
-}
-
-#[tokio::test]
-async fn a_request_that_is_refused_is_an_error_and_not_a_next() {
-    for query in ["{", "{ refused }", "subscription { refused }"] {
-        let mut client = World::new().pipe(PIPE_BYTES).await;
-        client.init("ada").await;
-        client.subscribe("1", query, json!(null)).await;
-        assert_eq!(
-            client.hear().await,
-            json!({ "id": "1", "type": "error", "payload": [{ "message": "refused" }] })
-        );
-        client.subscribe("1", "{ a }", json!(null)).await;
-        assert_eq!(client.hear().await["type"], "next", "the id is free");
-    }
-}
-
-#[tokio::test]
-async fn a_subscription_that_cannot_be_planned_now_closes_1013() {
-    let world = World::with(|settings| settings.waits.ping = Duration::ZERO);
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    client
-        .subscribe("1", "subscription { busy }", json!(null))
-        .await;
-    // An error would be the end of it.
-    let close = client.0.next().await.unwrap().unwrap();
-    let Message::Close(Some(close)) = close else {
-        panic!("{close:?}")
-    };
-    assert_eq!(u16::from(close.code), 1013);
-}
-
-#[tokio::test]
 async fn a_panic_is_an_error_of_its_operation_alone() {
-    let mut client = World::new().pipe(PIPE_BYTES).await;
-    client.init("ada").await;
+    let (_world, mut client) = World::with_ada().await;
     for query in ["{ panic }", "mutation { panic }", "subscription { panic }"] {
-        client.subscribe("1", query, json!(null)).await;
+        client.ask("1", query).await;
         // A panic takes its time to be told, and the first ping comes when it likes.
         let error = client.hear().await;
         assert_eq!(error["type"], "error");
@@ -223,129 +101,22 @@ async fn a_panic_is_an_error_of_its_operation_alone() {
 }
 
 #[tokio::test]
-async fn a_subscription_goes_on_from_its_resume_point() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    let payload = json!({ "token": "ada", "resume": { "1": HEAD } });
-    client
-        .say(json!({ "type": "connection_init", "payload": payload }))
-        .await;
-    client.hear().await;
-    for id in ["1", "2"] {
-        client
-            .subscribe(id, "subscription { a }", json!(null))
-            .await;
+async fn a_request_that_is_refused_is_an_error_and_not_a_next() {
+    for query in ["{", "{ refused }", "subscription { refused }"] {
+        let (_world, mut client) = World::with_ada().await;
+        client.ask("1", query).await;
+        assert_eq!(
+            client.hear().await,
+            json!({ "id": "1", "type": "error", "payload": [{ "message": "refused" }] })
+        );
+        client.ask("1", "{ a }").await;
+        assert_eq!(client.hear().await["type"], "next", "the id is free");
     }
-    let line = world.stage.line();
-    assert_eq!(line.subscribed("1").await, Some(HEAD.parse().unwrap()));
-    assert_eq!(line.subscribed("2").await, None);
-    line.deliver("1", &json!({ "data": { "a": 1 } }));
-    assert_eq!(
-        client.hear().await,
-        json!({ "id": "1", "type": "next", "payload": { "data": { "a": 1 } } })
-    );
-    client.complete("1").await;
-    line.unsubscribed("1").await;
-}
-
-#[tokio::test]
-async fn a_subscription_completed_while_it_is_planned_does_not_begin() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    client
-        .subscribe("1", "subscription { a }", json!({ "gate": "g" }))
-        .await;
-    world.stage.waiting.acquire().await.unwrap().forget();
-    client.complete("1").await;
-    world.stage.dropped.acquire().await.unwrap().forget();
-    world.stage.open("g");
-    client.subscribe("2", "{ a }", json!(null)).await;
-    client.hear().await;
-    assert!(world.stage.line().subscribed.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn the_id_of_a_stream_that_the_hub_ended_is_free() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    for _ in 0..3 {
-        client
-            .subscribe("1", "subscription { a }", json!(null))
-            .await;
-        let line = world.stage.line();
-        line.subscribed("1").await;
-        line.end("1");
-        assert_eq!(client.hear().await["type"], "error");
-        // The notice is heard no later than the message after it is.
-        client.say(json!({ "type": "ping" })).await;
-        assert_eq!(client.hear().await["type"], "pong");
-    }
-}
-
-#[tokio::test]
-async fn a_stale_notice_does_not_end_the_next_stream_of_its_id() {
-    // Which of the two the socket sees first is left to chance.
-    for _ in 0..20 {
-        let world = World::new();
-        let mut client = world.pipe(PIPE_BYTES).await;
-        client.init("ada").await;
-        client
-            .subscribe("1", "subscription { a }", json!(null))
-            .await;
-        let line = world.stage.line();
-        line.subscribed("1").await;
-        // Both sides end it at once, and the client begins anew before it has heard.
-        client.complete("1").await;
-        client
-            .subscribe("1", "subscription { a }", json!(null))
-            .await;
-        line.end("1");
-        line.subscribed("1").await;
-        client.subscribe("1", "{ a }", json!(null)).await;
-        assert_eq!(client.close_code().await, 4409);
-    }
-}
-
-#[tokio::test]
-async fn the_hub_may_close_the_socket() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    world
-        .stage
-        .line()
-        .tell(Notice::Close(1013, "Overloaded: connect again and resume"));
-    assert_eq!(client.close_code().await, 1013);
-}
-
-#[tokio::test]
-async fn a_viewer_with_too_many_sockets_is_turned_away_until_one_closes() {
-    let world = World::with(|settings| settings.connections_per_user = 1);
-    let mut first = world.pipe(PIPE_BYTES).await;
-    first.init("ada").await;
-    let mut second = world.pipe(PIPE_BYTES).await;
-    second
-        .say(json!({ "type": "connection_init", "payload": { "token": "ada" } }))
-        .await;
-    assert_eq!(
-        second.closed().await,
-        (1013, "Too many connections".to_owned())
-    );
-    let mut other = world.pipe(PIPE_BYTES).await;
-    other.init("eve").await;
-    first.text("{").await;
-    first.closed().await;
-    let mut third = world.pipe(PIPE_BYTES).await;
-    third.init("ada").await;
 }
 
 #[tokio::test]
 async fn what_a_client_has_going_is_bounded() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
+    let (_world, mut client) = World::with_ada().await;
     for id in ["a", "b", "c", "d"] {
         client.subscribe(id, "{ a }", json!({ "gate": "g" })).await;
     }
@@ -356,9 +127,7 @@ async fn what_a_client_has_going_is_bounded() {
     );
     assert_eq!(error["payload"][0]["extensions"]["limit"], 3);
     for id in ["x", "y", "z"] {
-        client
-            .subscribe(id, "subscription { a }", json!(null))
-            .await;
+        client.ask(id, "subscription { a }").await;
     }
     let error = client.hear().await;
     assert_eq!(
@@ -366,25 +135,6 @@ async fn what_a_client_has_going_is_bounded() {
         (&json!("z"), &json!("error"))
     );
     assert_eq!(error["payload"][0]["extensions"]["limit"], 2);
-}
-
-#[tokio::test]
-async fn a_socket_that_ends_takes_its_work_with_it() {
-    let world = World::new();
-    let mut client = world.pipe(PIPE_BYTES).await;
-    client.init("ada").await;
-    client.subscribe("q", "{ a }", json!({ "gate": "g" })).await;
-    client
-        .subscribe("s", "subscription { a }", json!(null))
-        .await;
-    let line = world.stage.line();
-    line.subscribed("s").await;
-    world.stage.waiting.acquire().await.unwrap().forget();
-    drop(client);
-    world.stage.dropped.acquire().await.unwrap().forget();
-    line.unsubscribed("s").await;
-    world.drain.begin();
-    assert_eq!(world.drain.finished().await, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,9 +145,7 @@ async fn a_client_that_reads_nothing_cannot_make_answers_pile_up() {
     let line = world.stage.line();
     let flood = async {
         for n in 0..2_000 {
-            client
-                .subscribe(&format!("{n}"), "{ large }", json!(null))
-                .await;
+            client.ask(&format!("{n}"), "{ large }").await;
         }
     };
     // It comes to a halt long before it is over, and before the socket is given up.

@@ -74,6 +74,12 @@ impl Stage {
         self.gate(gate).send_replace(true);
     }
 
+    /// Waits until so many operations more wait at their gates.
+    pub(in crate::transport) async fn under_way(&self, how_many: u32) {
+        let waiting = self.waiting.acquire_many(how_many).await;
+        waiting.unwrap().forget();
+    }
+
     /// The connection of the newest socket.
     pub(in crate::transport) fn line(&self) -> Arc<Line> {
         self.lines.lock().unwrap().last().unwrap().clone()

@@ -150,7 +150,7 @@ async fn of_two_fresh_tokens_the_one_that_was_sent_later_counts() {
         for (id, token) in [("1", "ada 600"), ("2", "ada 120")] {
             let variables = json!({ "token": token, "gate": id });
             client.subscribe(id, "mutation { a }", variables).await;
-            world.stage.waiting.acquire().await.unwrap().forget();
+            world.stage.under_way(1).await;
         }
         for id in [first, second] {
             world.stage.open(id);
@@ -170,7 +170,7 @@ async fn a_fresh_token_counts_also_for_who_does_not_wait_for_the_answer() {
     let start = Instant::now();
     let variables = json!({ "token": "ada 600", "gate": "g" });
     client.subscribe("1", "mutation { a }", variables).await;
-    world.stage.waiting.acquire().await.unwrap().forget();
+    world.stage.under_way(1).await;
     client.complete("1").await;
     client.say(json!({ "type": "ping" })).await;
     assert_eq!(client.hear().await["type"], "pong");
@@ -328,7 +328,7 @@ async fn a_socket_that_leaves_answers_its_mutations_first_and_begins_nothing_new
     client.hear().await;
     for (id, query) in [("s", "subscription { busy }"), ("x", "{ a }")] {
         client.subscribe(id, query, json!({ "gate": "s" })).await;
-        world.stage.waiting.acquire().await.unwrap().forget();
+        world.stage.under_way(1).await;
     }
     world.drain.begin();
     tokio::task::yield_now().await;
