@@ -7,22 +7,41 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::{Flush, Frame, Framing, Live, Sink};
 
 /// Bytes that are put together for one write: enough to fill a socket's send buffer, little enough to stay fair.
 const WRITE_BYTES: usize = 64 * 1024;
+/// What a thread keeps for putting frames together: more than it takes unless a payload is long.
+const SCRATCH_BYTES: usize = 4 * WRITE_BYTES;
 
 thread_local! {
     /// Where frames are put together. One copy and one `send` cost less than a vectored write of many small parts.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        let done = work(scratch);
+        if scratch.capacity() > SCRATCH_BYTES {
+            *scratch = Vec::new();
+        }
+        done
+    })
+}
+
+/// What this thread keeps.
+#[cfg(test)]
+pub(super) fn scratch_bytes() -> usize {
+    SCRATCH.with_borrow(Vec::capacity)
+}
+
 pub(super) struct Queue {
     framing: &'static dyn Framing,
     /// The rest of a frame that the socket took in part.
-    torn: Vec<u8>,
+    torn: Bytes,
     torn_ping: bool,
     frames: VecDeque<Waiting>,
     /// Of all that waits, without what frames it.
@@ -53,7 +72,7 @@ impl Queue {
     pub(super) fn new(framing: &'static dyn Framing) -> Self {
         Self {
             framing,
-            torn: Vec::new(),
+            torn: Bytes::new(),
             torn_ping: false,
             frames: VecDeque::new(),
             bytes: 0,
@@ -71,7 +90,7 @@ impl Queue {
     #[cfg(test)]
     pub(super) fn waiting(&self) -> (Vec<u8>, Vec<Frame>) {
         let frames = self.frames.iter().map(|waiting| waiting.frame.clone());
-        (self.torn.clone(), frames.collect())
+        (self.torn.to_vec(), frames.collect())
     }
 
     fn is_empty(&self) -> bool {
@@ -156,7 +175,7 @@ impl Queue {
 
     /// See [`super::Outbox::finish`].
     pub(super) fn left(&mut self, everything: bool) -> Vec<u8> {
-        let mut left = std::mem::take(&mut self.torn);
+        let mut left = Vec::from(std::mem::take(&mut self.torn));
         if everything {
             for waiting in self.frames.drain(..) {
                 waiting.write(self.framing, &mut left);
@@ -178,22 +197,7 @@ impl Queue {
         if self.torn.is_empty() && self.frames.front().is_some_and(Waiting::is_unfinished) {
             return Flush::Ping;
         }
-        let wrote = SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            scratch.extend_from_slice(&self.torn);
-            let finished = self
-                .frames
-                .iter()
-                .take_while(|waiting| !waiting.is_unfinished());
-            for waiting in finished {
-                if scratch.len() >= WRITE_BYTES {
-                    break;
-                }
-                waiting.write(self.framing, scratch);
-            }
-            write(cx, scratch)
-        });
-        match wrote {
+        match self.write(|bytes| write(cx, bytes)) {
             Poll::Pending => {
                 // What is queued meanwhile changes nothing.
                 self.writer = None;
@@ -209,28 +213,75 @@ impl Queue {
         }
     }
 
+    /// Writes what comes first, at most some [`WRITE_BYTES`] of it: of a large frame each byte is copied once, however little of it
+    /// the socket takes at a time.
+    fn write(
+        &mut self,
+        write: impl FnOnce(&[u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if self.torn.len() >= WRITE_BYTES {
+            return write(&self.torn[..WRITE_BYTES]);
+        }
+        let framing = self.framing;
+        if self.torn.is_empty()
+            && let Some(first) = self.frames.front().filter(|first| first.is_large(framing))
+        {
+            let mut frame = Vec::with_capacity(first.bytes(framing));
+            first.write(framing, &mut frame);
+            let wrote = write(&frame[..WRITE_BYTES]);
+            if let Poll::Ready(Ok(1..)) = wrote {
+                self.tear(frame.into());
+            }
+            return wrote;
+        }
+        with_scratch(|scratch| {
+            scratch.extend_from_slice(&self.torn);
+            let finished = self
+                .frames
+                .iter()
+                .take_while(|waiting| !waiting.is_unfinished() && !waiting.is_large(framing));
+            for waiting in finished {
+                if scratch.len() >= WRITE_BYTES {
+                    break;
+                }
+                waiting.write(framing, scratch);
+            }
+            write(scratch)
+        })
+    }
+
+    /// The first frame is taken in part: these are its bytes, of which none is taken away yet.
+    fn tear(&mut self, frame: Bytes) {
+        if let Some(first) = self.frames.pop_front() {
+            self.bytes = self.bytes - first.frame.len() + frame.len();
+            self.torn = frame;
+            self.torn_ping = first.kind == Kind::Ping;
+        }
+    }
+
     /// Takes away what was written; true where a ping has left with it.
     fn wrote(&mut self, mut bytes: usize) -> bool {
         let of_torn = bytes.min(self.torn.len());
-        self.torn.drain(..of_torn);
+        self.torn.advance(of_torn);
         self.bytes -= of_torn;
         bytes -= of_torn;
         let mut pinged = self.torn.is_empty() && std::mem::take(&mut self.torn_ping);
         while bytes > 0
-            && let Some(waiting) = self.frames.pop_front()
+            && let Some(waiting) = self.frames.front()
         {
-            self.bytes -= waiting.frame.len();
             let whole = waiting.bytes(self.framing);
-            if bytes >= whole {
-                bytes -= whole;
-                pinged |= waiting.kind == Kind::Ping;
-            } else {
-                waiting.write(self.framing, &mut self.torn);
-                self.torn.drain(..bytes);
-                self.torn_ping = waiting.kind == Kind::Ping;
-                self.bytes += self.torn.len();
-                bytes = 0;
+            if bytes < whole {
+                let mut frame = Vec::with_capacity(whole);
+                waiting.write(self.framing, &mut frame);
+                self.tear(frame.into());
+                self.torn.advance(bytes);
+                self.bytes -= bytes;
+                break;
             }
+            bytes -= whole;
+            pinged |= waiting.kind == Kind::Ping;
+            self.bytes -= waiting.frame.len();
+            self.frames.pop_front();
         }
         pinged
     }
@@ -249,7 +300,7 @@ impl Queue {
         let Some(sink) = &self.sink else {
             return done;
         };
-        SCRATCH.with_borrow_mut(|scratch| {
+        with_scratch(|scratch| {
             while done < count {
                 scratch.clear();
                 let mut next = done;
@@ -268,7 +319,7 @@ impl Queue {
                 if wrote < scratch.len() {
                     let (whole, torn) = torn_at(wrote, done, self.framing, at);
                     done = whole;
-                    self.torn.extend_from_slice(&scratch[wrote..wrote + torn]);
+                    self.torn = Bytes::copy_from_slice(&scratch[wrote..wrote + torn]);
                     self.bytes = torn;
                     return;
                 }
@@ -286,8 +337,8 @@ impl Queue {
         if self.frames.is_empty() && self.frames.capacity() > 0 {
             self.frames = VecDeque::new();
         }
-        if self.torn.is_empty() && self.torn.capacity() > 0 {
-            self.torn = Vec::new();
+        if self.torn.is_empty() {
+            self.torn = Bytes::new();
         }
     }
 }
@@ -295,6 +346,11 @@ impl Queue {
 impl Waiting {
     fn is_unfinished(&self) -> bool {
         self.kind == Kind::RawPing
+    }
+
+    /// Whether it is written in several parts, and by itself.
+    fn is_large(&self, framing: &dyn Framing) -> bool {
+        self.bytes(framing) > WRITE_BYTES
     }
 
     fn bytes(&self, framing: &dyn Framing) -> usize {
