@@ -15,7 +15,7 @@ use crate::hub::Sink;
 
 /// A TCP stream that gives its place back when it is dropped, however far it has come: also as a WebSocket.
 ///
-/// An upgraded request finds it again by `Upgraded::downcast::<TokioIo<SharedConn>>()`; [`Conn::tcp`] then reads and writes
+/// An upgraded request finds it again by `Upgraded::downcast::<TokioIo<Patient<SharedConn>>>()`; [`Conn::tcp`] then reads and writes
 /// without hyper in between.
 #[derive(Debug)]
 pub struct Conn {

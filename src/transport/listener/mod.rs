@@ -3,6 +3,7 @@
 //! Not `axum::serve`: that leaves Nagle's algorithm on, has no header timeout and no limit for one address.
 
 mod conn;
+mod patience;
 mod places;
 mod takeover;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 pub use conn::{Conn, SharedConn};
+pub use patience::Patient;
 pub use takeover::Takeover;
 
 pub(in crate::transport) use places::household;
@@ -219,7 +221,7 @@ async fn speak_http(
         // For the answer to an upgrade: see there.
         .preserve_header_case(true)
         .keep_alive(!once)
-        .serve_connection(TokioIo::new(conn), service)
+        .serve_connection(TokioIo::new(Patient::new(conn)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut taken = pin!(async {

@@ -73,8 +73,8 @@ async fn up(
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let upgraded = upgrade.await.unwrap();
-        let parts = upgraded.downcast::<TokioIo<SharedConn>>().unwrap();
-        let _ = hand_over.send((parts.io.into_inner(), parts.read_buf));
+        let parts = upgraded.downcast::<TokioIo<Patient<SharedConn>>>().unwrap();
+        let _ = hand_over.send((parts.io.into_inner().into_inner(), parts.read_buf));
     });
     (
         StatusCode::SWITCHING_PROTOCOLS,
@@ -233,4 +233,43 @@ async fn what_does_not_end_can_be_cut() {
     served.cut.cancel();
     served.serving.await.unwrap();
     assert_eq!(slow.read(&mut [0; 8]).await.unwrap_or(0), 0);
+}
+
+const LARGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// A connection that asked for a large answer, whose two kernels hold little of it; and what ends with the server's side.
+async fn asked_for_much() -> (TcpStream, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = tokio::net::TcpSocket::new_v4().unwrap();
+    client.set_recv_buffer_size(4 * 1024).unwrap();
+    let connecting = client.connect(listener.local_addr().unwrap());
+    let (accepted, client) = tokio::join!(listener.accept(), connecting);
+    let ((tcp, peer), mut client) = (accepted.unwrap(), client.unwrap());
+    socket2::SockRef::from(&tcp)
+        .set_send_buffer_size(64 * 1024)
+        .unwrap();
+    let conn = Conn::new(tcp, Places::new(None).take(peer.ip()).unwrap());
+    let large = bytes::Bytes::from(vec![b'x'; LARGE_BYTES]);
+    let router = Router::new().route("/", get(move || std::future::ready(large.clone())));
+    let drain = Drain::new(Duration::ZERO);
+    let serving = speak(conn, peer, router, drain, CancellationToken::new());
+    let serving = tokio::spawn(serving);
+    client.write_all(PLAIN).await.unwrap();
+    (client, serving)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_which_nothing_is_taken_is_given_up_after_10_s() {
+    let (mut client, serving) = asked_for_much().await;
+    client.readable().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    serving.await.unwrap();
+    let waited = begun.elapsed();
+    assert!(
+        waited >= patience::STALL && waited < 2 * patience::STALL,
+        "{waited:?}"
+    );
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest).await;
+    assert!(rest.len() < LARGE_BYTES, "{}", rest.len());
 }

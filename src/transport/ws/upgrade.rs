@@ -28,7 +28,7 @@ use crate::hub::Outbox;
 use crate::transport::census::Census;
 use crate::transport::drain::Drain;
 use crate::transport::http::{Origins, bearer, origin_allowed};
-use crate::transport::listener::SharedConn;
+use crate::transport::listener::{Patient, SharedConn};
 use crate::transport::turnstile::{Later, Turnstile};
 
 /// How sockets are served.
@@ -116,7 +116,7 @@ impl<A: Api> Endpoint<A> {
             // The client may go away in the middle of the handshake.
             let Ok(upgraded) = upgrade.await else { return };
             // A task of its own: it would keep the room that this one needed.
-            match upgraded.downcast::<TokioIo<SharedConn>>() {
+            match upgraded.downcast::<TokioIo<Patient<SharedConn>>>() {
                 Ok(parts) => {
                     let (io, early, outbox) = over_tcp(parts);
                     let wire = Wire::new(io, early, INIT_BYTES_MAX, outbox);
@@ -160,8 +160,8 @@ fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 }
 
 /// Without hyper's own buffer, which would live as long as the socket.
-fn over_tcp(parts: Parts<TokioIo<SharedConn>>) -> (SharedConn, Bytes, Arc<Outbox>) {
-    let io = parts.io.into_inner();
+fn over_tcp(parts: Parts<TokioIo<Patient<SharedConn>>>) -> (SharedConn, Bytes, Arc<Outbox>) {
+    let io = parts.io.into_inner().into_inner();
     io.0.bound_send_buffer();
     let outbox = Outbox::written_through(Outbox::BUDGET_BYTES, &TextFrames, io.0.clone());
     (io, parts.read_buf, Arc::new(outbox))
