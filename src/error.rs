@@ -206,6 +206,12 @@ pub enum Error {
     /// The server is stopping.
     #[error("the server is stopping; connect again")]
     Stopping,
+    /// More is asked for than one answer holds. A mutation has been done all the same.
+    #[error(
+        "the answer is over {} bytes: ask for smaller pages, or less of each thing",
+        Self::ANSWER_BYTES_MAX
+    )]
+    AnswerTooLarge,
     /// A cursor that cannot be honoured.
     #[error("the cursor cannot be honoured: read afresh and go on from the cursor in extensions")]
     ResyncRequired {
@@ -223,6 +229,10 @@ pub enum Error {
 }
 
 impl Error {
+    /// The most that an answer comes to, roughly, in bytes of JSON: a page of the usual 50 messages with what they reply to passes,
+    /// whatever someone has put into them. Each byte of a body may make six.
+    pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
@@ -246,6 +256,7 @@ impl Error {
             | Self::TooManyAtOnce { .. }
             | Self::TooManyConnections { .. } => Code::RateLimited,
             Self::Busy | Self::Stopping | Self::TimedOut | Self::Store(_) => Code::Unavailable,
+            Self::AnswerTooLarge => Code::TooLarge,
             Self::ResyncRequired { .. } => Code::ResyncRequired,
             Self::Internal => Code::InternalServerError,
         }
@@ -277,6 +288,7 @@ impl Error {
             Self::BadEmoji => Some(Emoji::MAX_BYTES),
             Self::TooManyEmoji => Some(Reaction::EMOJI_MAX),
             Self::BadPageSize { limit, .. } => Some(*limit),
+            Self::AnswerTooLarge => Some(Self::ANSWER_BYTES_MAX),
             _ => None,
         }
     }

@@ -142,7 +142,11 @@ impl<'a> Guard<'a> {
     }
 
     fn field(&mut self, field: &'a Positioned<Field>) -> Result<Measure, Rejection> {
-        self.aliases += usize::from(field.node.alias.is_some());
+        if let Some(alias) = &field.node.alias {
+            self.aliases += 1;
+            let (what, limit) = ("characters in an alias", self.limits.alias_chars);
+            refuse_over(what, alias.node.len(), limit, alias.pos)?;
+        }
         if field.node.response_key().node == *hidden::KEY {
             let message = format!("the name \"{}\" is taken", hidden::KEY);
             return Err(Rejection::invalid(message, Some(field.pos)));

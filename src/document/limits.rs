@@ -14,6 +14,8 @@ pub struct Limits {
     pub depth: usize,
     /// Aliases in the document.
     pub aliases: usize,
+    /// Characters of an alias, which an answer repeats for each thing that it is asked of.
+    pub alias_chars: usize,
     /// Directives in the document.
     pub directives: usize,
     /// Fields after fragments are spread out.
@@ -50,6 +52,7 @@ impl Default for Limits {
             nesting: 50,
             depth: 10,
             aliases: 15,
+            alias_chars: 100,
             directives: 50,
             selections: 500,
             introspection_lists: 2,

@@ -126,6 +126,13 @@ fn ten_levels_of_fields_pass_and_eleven_are_refused() {
 }
 
 #[test]
+fn an_alias_of_100_characters_passes_and_a_longer_one_is_refused() {
+    let text = |chars: usize| format!("{{ {}: n }}", "a".repeat(chars));
+    assert!(prepare(&text(100)).is_ok());
+    refused_for(&text(101), "characters in an alias; the limit is 100");
+}
+
+#[test]
 fn fifteen_aliases_pass_and_sixteen_are_refused() {
     let text = |count: usize| {
         let fields: Vec<_> = (0..count).map(|index| format!("a{index}: n")).collect();

@@ -1,7 +1,8 @@
 //! `Query.changes`: the log by page, for clients that do not stay.
 
-use async_graphql::{Context, SimpleObject};
+use async_graphql::{Context, Object};
 
+use super::answer;
 use super::asking::{deps, store, viewer};
 use super::error::Result;
 use super::event::Event;
@@ -18,17 +19,37 @@ const MAX: usize = 500;
 const BYTES_MAX: usize = 512 * 1024;
 
 /// A piece of the log.
-#[derive(SimpleObject)]
 pub(super) struct ChangePage {
+    events: Vec<Event>,
+    cursor: Cursor,
+    has_more: bool,
+    reset: bool,
+}
+
+/// A piece of the log.
+#[Object]
+impl ChangePage {
     /// As `Subscription.events` brings them, for the same code: room events, and AccessRevoked for a room lost on the
     /// way.
-    events: Vec<Event>,
+    async fn events(&self, ctx: &Context<'_>) -> &[Event] {
+        answer::items_of(ctx, self.events.iter().map(Event::kind)).await;
+        &self.events
+    }
+
     /// Ask again from here.
-    cursor: Cursor,
+    async fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
     /// There is more already.
-    has_more: bool,
+    async fn has_more(&self) -> bool {
+        self.has_more
+    }
+
     /// True when `after` could not be honoured: drop what is cached and read the rooms afresh, then go on from `cursor`.
-    reset: bool,
+    async fn reset(&self) -> bool {
+        self.reset
+    }
 }
 
 impl ChangePage {

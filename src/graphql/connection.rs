@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object};
 
+use super::answer;
 use super::error::Result;
 use super::loaders;
 use super::member::RoomMember;
@@ -113,12 +114,14 @@ macro_rules! connections {
         #[Object]
         impl $connection {
             /// In the list's order, each with its cursor.
-            async fn edges(&self) -> Vec<$edge> {
+            async fn edges(&self, ctx: &Context<'_>) -> Vec<$edge> {
+                answer::items(ctx, self.nodes.len()).await;
                 self.nodes.iter().cloned().map($edge).collect()
             }
 
             /// The same without cursors.
-            async fn nodes(&self) -> &[$node] {
+            async fn nodes(&self, ctx: &Context<'_>) -> &[$node] {
+                answer::items(ctx, self.nodes.len()).await;
                 &self.nodes
             }
 

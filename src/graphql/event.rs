@@ -87,6 +87,25 @@ impl Event {
         }
     }
 
+    /// The name of its type.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::MessageSent(_) => "MessageSent",
+            Self::MessageEdited(_) => "MessageEdited",
+            Self::MessageDeleted(_) => "MessageDeleted",
+            Self::ReactionAdded(_) => "ReactionAdded",
+            Self::ReactionRemoved(_) => "ReactionRemoved",
+            Self::RoomCreated(_) => "RoomCreated",
+            Self::RoomUpdated(_) => "RoomUpdated",
+            Self::MemberJoined(_) => "MemberJoined",
+            Self::MemberUpdated(_) => "MemberUpdated",
+            Self::MemberLeft(_) => "MemberLeft",
+            Self::CaughtUp(_) => "CaughtUp",
+            Self::ResyncRequired(_) => "ResyncRequired",
+            Self::AccessRevoked(_) => "AccessRevoked",
+        }
+    }
+
     fn new(event: Arc<model::Event>) -> Self {
         match event.what.clone() {
             What::MessageSent(about) => Self::MessageSent(MessageSent { event, about }),

@@ -24,6 +24,7 @@ pub use allowance::{Allowance, Allowances};
 
 use waits::waits;
 
+use super::answer::AnswerSize;
 use crate::auth::{Renewal, Viewer};
 use crate::document::{Prepared, Rejection, Shape, hidden};
 use crate::error::{Code, Error};
@@ -69,8 +70,8 @@ impl Executor {
     ///
     /// # Errors
     /// The request as a whole is refused and nothing of it was done: `UNAUTHENTICATED` (no viewer, and more is asked for
-    /// than introspection), `RATE_LIMITED`, `GRAPHQL_VALIDATION_FAILED`, or a subscription. Or a resolver panicked:
-    /// `INTERNAL_SERVER_ERROR`. Any other failure is among the response's errors, beside its data.
+    /// than introspection), `RATE_LIMITED`, `GRAPHQL_VALIDATION_FAILED`, or a subscription. Or there is no answer, and what a
+    /// mutation did is done: the answer would have been `TOO_LARGE`, or a resolver panicked, `INTERNAL_SERVER_ERROR`. Any other failure is among the response's errors, beside its data.
     pub fn execute(
         &self,
         prepared: Prepared,
@@ -96,11 +97,13 @@ impl Executor {
             if let Some(socket) = socket {
                 data.insert(socket);
             }
+            let size = AnswerSize::of(&mut data);
             let request = request(&prepared, data);
+            let run = size.bounding(inner.schema.run(request));
             // A panic leaves nothing behind that others share: resolvers only read and send.
-            let run = AssertUnwindSafe(inner.schema.run(request)).catch_unwind();
-            match run.await {
-                Ok(response) => inner.finish(&prepared, response, false),
+            match AssertUnwindSafe(run).catch_unwind().await {
+                Ok(Ok(response)) => inner.finish(&prepared, response, false),
+                Ok(Err(too_large)) => Err(too_large.into()),
                 Err(_) => {
                     tracing::error!(operation = ?prepared.operation_name, "a resolver panicked");
                     Err(Error::Internal.into())

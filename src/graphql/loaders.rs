@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_graphql::Context;
 
+use super::answer;
 use super::asking::{store, viewer};
 use super::gather::Gather;
 use crate::error::Error;
@@ -16,6 +17,9 @@ use crate::model::{
     Visibility,
 };
 use crate::store::{MemberKey, Page, PageArgs, RoomKey, RoomList, RoomView, StoreError};
+
+/// Things that are read in one statement, so that no more than these come before they are counted: a page of the log.
+const READ_AT_ONCE: usize = 500;
 
 type Messages = Arc<Page<Arc<Message>>>;
 type Members = Arc<Page<Arc<Member>>>;
@@ -52,8 +56,13 @@ pub(super) async fn message(
     let store = store(ctx)?;
     let alone = Loaders::default();
     let read = |ids: Vec<MessageId>| async move {
-        let found = store.messages(&ids).await?;
-        Ok(found.into_iter().map(|it| (it.id, it)).collect())
+        let mut found = HashMap::new();
+        for ids in ids.chunks(READ_AT_ONCE) {
+            let messages = store.messages(ids).await?;
+            answer::messages_read(ctx, messages.iter().map(|it| &**it)).await;
+            found.extend(messages.into_iter().map(|it| (it.id, it)));
+        }
+        Ok(found)
     };
     loaders(ctx, &alone).messages.load(id, read).await
 }
@@ -128,8 +137,12 @@ pub(super) async fn messages(
     let read = |keys| async move {
         let mut found = HashMap::new();
         for (args, rooms) in by_args(keys) {
-            let pages = store.message_pages(&rooms, &args).await?;
-            found.extend(keyed(rooms, args, pages));
+            for rooms in rooms.chunks(lists_at_once(&args)) {
+                let pages = store.message_pages(rooms, &args).await?;
+                let messages = pages.iter().flat_map(|page| &page.items);
+                answer::messages_read(ctx, messages.map(|it| &**it)).await;
+                found.extend(keyed(rooms, &args, pages));
+            }
         }
         Ok(found)
     };
@@ -149,7 +162,7 @@ pub(super) async fn members(
         let mut found = HashMap::new();
         for (args, rooms) in by_args(keys) {
             let pages = store.member_pages(&rooms, &args).await?;
-            found.extend(keyed(rooms, args, pages));
+            found.extend(keyed(&rooms, &args, pages));
         }
         Ok(found)
     };
@@ -168,8 +181,12 @@ pub(super) async fn rooms(
     let read = |keys| async move {
         let mut found = HashMap::new();
         for (args, lists) in by_args(keys) {
-            let pages = store.room_pages(&lists, &args).await?;
-            found.extend(keyed(lists, args, pages));
+            for lists in lists.chunks(lists_at_once(&args)) {
+                let pages = store.room_pages(lists, &args).await?;
+                let rooms = pages.iter().flat_map(|page| &page.items);
+                answer::rooms_read(ctx, rooms.map(|it| &**it)).await;
+                found.extend(keyed(lists, &args, pages));
+            }
         }
         Ok(found)
     };
@@ -229,12 +246,17 @@ fn by_args<L, K: Eq + Hash>(keys: Vec<(L, PageArgs<K>)>) -> HashMap<PageArgs<K>,
 
 type Keyed<L, K, T> = ((L, PageArgs<K>), Arc<Page<T>>);
 
-fn keyed<L, K: Clone, T>(
-    lists: Vec<L>,
-    args: PageArgs<K>,
+/// Of how many lists a piece is read in one statement.
+fn lists_at_once<K>(args: &PageArgs<K>) -> usize {
+    (READ_AT_ONCE / args.limit.max(1)).max(1)
+}
+
+fn keyed<L: Clone, K: Clone, T>(
+    lists: &[L],
+    args: &PageArgs<K>,
     pages: Vec<Page<T>>,
 ) -> impl Iterator<Item = Keyed<L, K, T>> {
     let pages = pages.into_iter().map(Arc::new);
-    let keys = lists.into_iter().map(move |list| (list, args.clone()));
+    let keys = lists.iter().map(|list| (list.clone(), args.clone()));
     keys.zip(pages)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
+use super::answer;
 use super::error::Result;
 use super::loaders;
 use super::reaction::Reaction;
@@ -55,13 +56,17 @@ impl Message {
     }
 
     /// Null once deleted. Empty only beside `data`.
-    async fn body(&self) -> Option<&str> {
-        self.message.body.as_ref().map(model::MessageBody::as_str)
+    async fn body(&self, ctx: &Context<'_>) -> Option<&str> {
+        let body = self.message.body.as_ref()?.as_str();
+        answer::text(ctx, body).await;
+        Some(body)
     }
 
     /// The app's own: attachments (address, type, size), mentions, cards. Null once deleted.
-    async fn data(&self) -> Option<Json> {
-        self.message.data.clone().map(Json::Kept)
+    async fn data(&self, ctx: &Context<'_>) -> Option<Json> {
+        let data = self.message.data.as_ref()?;
+        answer::data(ctx, data).await;
+        Some(Json::Kept(data.clone()))
     }
 
     /// 1, then one more for each edit. (0 is free for a client's optimistic entry.)
@@ -102,7 +107,8 @@ impl Message {
     }
 
     /// By first use; at most 20 different emoji.
-    async fn reactions(&self) -> Vec<Reaction> {
+    async fn reactions(&self, ctx: &Context<'_>) -> Vec<Reaction> {
+        answer::items(ctx, self.message.reactions.len()).await;
         Reaction::under(&self.message)
     }
 }

@@ -5,6 +5,7 @@
 
 use async_graphql::{SDLExportOptions, SchemaBuilder};
 
+mod answer;
 mod asking;
 mod changes;
 mod connection;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
+use super::answer;
 use super::error::Result;
 use super::loaders;
 use super::page::size;
@@ -62,6 +63,7 @@ impl Reaction {
         let first = size("first", first, USERS, USERS_MAX)?;
         let under = (self.message, self.reaction.emoji.clone());
         let users = loaders::reactors(ctx, under, first).await?;
+        answer::items(ctx, users.len()).await;
         Ok(users.iter().cloned().map(User).collect())
     }
 

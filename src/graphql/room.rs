@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object};
 
+use super::answer;
 use super::asking::{deps, place};
 use super::connection::{MessageConnection, RoomMemberConnection};
 use super::error::Result;
@@ -64,8 +65,10 @@ impl Room {
     }
 
     /// Empty for a direct room: show the other member.
-    async fn name(&self) -> &str {
-        self.room.name.as_str()
+    async fn name(&self, ctx: &Context<'_>) -> &str {
+        let name = self.room.name.as_str();
+        answer::text(ctx, name).await;
+        name
     }
 
     /// Who may read it.
@@ -79,8 +82,10 @@ impl Room {
     }
 
     /// The app's own: topic, picture, settings.
-    async fn data(&self) -> Option<Json> {
-        self.room.data.clone().map(Json::Kept)
+    async fn data(&self, ctx: &Context<'_>) -> Option<Json> {
+        let data = self.room.data.as_ref()?;
+        answer::data(ctx, data).await;
+        Some(Json::Kept(data.clone()))
     }
 
     /// When it was made.

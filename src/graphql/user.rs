@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
+use super::answer;
 use super::asking::viewer;
 use super::connection::RoomConnection;
 use super::error::Result;
@@ -27,13 +28,16 @@ impl User {
     }
 
     /// The token's `name`, else its `sub`.
-    async fn name(&self) -> &str {
+    async fn name(&self, ctx: &Context<'_>) -> &str {
+        answer::text(ctx, &self.0.name).await;
         &self.0.name
     }
 
     /// The token's `picture`.
-    async fn avatar_url(&self) -> Option<&str> {
-        self.0.avatar_url.as_deref()
+    async fn avatar_url(&self, ctx: &Context<'_>) -> Option<&str> {
+        let address = self.0.avatar_url.as_deref()?;
+        answer::text(ctx, address).await;
+        Some(address)
     }
 
     /// OFFLINE and null to those who share no room with the user.

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod answers;
 mod codes;
 #[cfg(unix)]
 mod durability;

@@ -1,5 +1,6 @@
 //! The schema as a whole: what it says, and what it answers over a real store.
 
+mod answers;
 mod bad_input;
 mod changes;
 mod direct;
