@@ -108,6 +108,8 @@ impl<A: Api, P: Speech> Socket<A, P> {
                 return end;
             }
             let reading = self.protocol.listens() && self.outbox.queued_bytes() < DEAF_BYTES;
+            let outbox = &self.outbox;
+            self.session.work.ask(|| outbox.queued_bytes() < DEAF_BYTES);
             self.session.timers.reading(reading);
             bring_forward(alarm.as_mut(), &self.session.timers);
             // Nothing is awaited in an arm: every socket would keep room for what happened while it is.

@@ -3,6 +3,9 @@
 //! Mutations reach the writer in the order in which they came: each is polled once before the next message is looked at,
 //! and one with several root fields, whose commands follow one another, holds back those after it. Plans are polled once
 //! likewise: a subscription begins at the end of the log as it is then, before whatever the client sends next.
+//!
+//! Queries have no order. A few run at once, and none begins while much waits to be written: answers are large, and a client that
+//! asks for many and reads none would have them all wait.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -35,9 +38,13 @@ pub(in crate::transport) enum Done<A: Api> {
 /// A deadline for each operation, as for a request over HTTP.
 const OPERATION: Duration = Duration::from_secs(10);
 
+/// Queries that run at once for one socket: as many as the store has connections to read by.
+const QUERIES_AT_ONCE: usize = 4;
+
 type Running<A> = BoxFuture<'static, Done<A>>;
 
-struct Mutation {
+/// An operation that waits for its turn.
+struct Waiting {
     start: Start,
     prepared: Prepared,
     viewer: Arc<Viewer>,
@@ -55,7 +62,11 @@ struct Going<A: Api> {
     stops: HashMap<Ticket, AbortHandle>,
     mutations: HashSet<Ticket>,
     barrier: Option<Ticket>,
-    behind: VecDeque<Mutation>,
+    behind: VecDeque<Waiting>,
+    /// Queries that run.
+    asking: HashSet<Ticket>,
+    /// Queries that are to run.
+    asked: VecDeque<Waiting>,
 }
 
 impl<A: Api> Default for Going<A> {
@@ -66,6 +77,8 @@ impl<A: Api> Default for Going<A> {
             mutations: HashSet::new(),
             barrier: None,
             behind: VecDeque::new(),
+            asking: HashSet::new(),
+            asked: VecDeque::new(),
         }
     }
 }
@@ -84,6 +97,7 @@ impl<A: Api> Work<A> {
                 self.finished(&done);
                 done
             }
+            Some(going) if !going.asked.is_empty() => std::future::pending().await,
             going => {
                 // Whatever waited behind something would have begun at its end.
                 *going = None;
@@ -123,14 +137,39 @@ impl<A: Api> Work<A> {
         }
     }
 
-    /// Executes a query, beside whatever else runs.
+    /// Executes a query, beside whatever else runs, once [`Work::ask`] lets it begin.
     fn query(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
+        self.going().asked.push_back(Waiting {
+            start,
+            prepared,
+            viewer,
+        });
+    }
+
+    /// Begins queries that wait, while there is room for answers.
+    pub(in crate::transport) fn ask(&mut self, has_room: impl Fn() -> bool) {
+        let next = |going: &mut Box<Going<A>>| match going.asking.len() < QUERIES_AT_ONCE {
+            true if !going.asked.is_empty() && has_room() => going.asked.pop_front(),
+            _ => None,
+        };
+        while let Some(query) = self.going.as_mut().and_then(next) {
+            self.begin_query(query);
+        }
+    }
+
+    fn begin_query(&mut self, query: Waiting) {
+        let Waiting {
+            start,
+            prepared,
+            viewer,
+        } = query;
         let (api, ticket) = (self.api.clone(), start.ticket);
         let query = async move {
             let response = guarded(api.execute(prepared, viewer, None)).await;
             Done::Answered(start, response, None)
         };
         let query = self.stoppable(ticket, query);
+        self.going().asking.insert(ticket);
         self.going().running.push(query);
     }
 
@@ -148,7 +187,7 @@ impl<A: Api> Work<A> {
     /// Executes a mutation, after those that came before.
     fn mutate(&mut self, start: Start, prepared: Prepared, viewer: Arc<Viewer>) {
         self.going().mutations.insert(start.ticket);
-        self.going().behind.push_back(Mutation {
+        self.going().behind.push_back(Waiting {
             start,
             prepared,
             viewer,
@@ -161,6 +200,10 @@ impl<A: Api> Work<A> {
         if let Some(stop) = self.going().stops.remove(&ticket) {
             stop.abort();
         }
+        self.going().asking.remove(&ticket);
+        self.going()
+            .asked
+            .retain(|query| query.start.ticket != ticket);
         let behind = self.going().behind.len();
         self.going()
             .behind
@@ -177,6 +220,7 @@ impl<A: Api> Work<A> {
         let ticket = start.ticket;
         self.going().stops.remove(&ticket);
         self.going().mutations.remove(&ticket);
+        self.going().asking.remove(&ticket);
         if self.going().barrier == Some(ticket) {
             self.going().barrier = None;
             self.advance();
@@ -201,8 +245,8 @@ impl<A: Api> Work<A> {
         }
     }
 
-    fn execute(&mut self, mutation: Mutation) {
-        let Mutation {
+    fn execute(&mut self, mutation: Waiting) {
+        let Waiting {
             start,
             prepared,
             viewer,

@@ -129,6 +129,10 @@ impl<A: Api> Reservation<A> {
             if let Some(end) = self.end {
                 return (end, wire);
             }
+            let results = &self.results;
+            self.session
+                .work
+                .ask(|| results.waiting_bytes() <= FULL_BYTES);
             bring_forward(alarm.as_mut(), &self.session.timers);
             tokio::select! {
                 event = next_event(&mut wire) => self.happened(&event),

@@ -153,3 +153,60 @@ async fn a_client_that_reads_nothing_cannot_make_answers_pile_up() {
     assert!(halted.is_err());
     assert!(line.outbox.queued_bytes() < 5 << 20);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_many_queries_said_at_once_no_more_answers_wait_than_a_few() {
+    const QUERIES: usize = 100;
+    let world = World::with(|settings| settings.at_once.operations = QUERIES);
+    let mut client = world.pipe(64 * 1024).await;
+    client.init("ada").await;
+    let line = world.stage.line();
+    for n in 0..QUERIES {
+        let gate = json!({ "gate": "large" });
+        client.subscribe(&format!("{n}"), "{ large }", gate).await;
+    }
+    // All have been heard: what is behind them was answered.
+    client.say(json!({ "type": "ping" })).await;
+    assert_eq!(client.hear().await, json!({ "type": "pong" }));
+    world.stage.open("large");
+    // Nobody reads meanwhile, and it is not given up yet.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let queued = line.outbox.queued_bytes();
+    assert!((1 << 20..6 << 20).contains(&queued), "{queued}");
+    let mut answered = Vec::new();
+    while answered.len() < QUERIES {
+        let heard = client.hear().await;
+        if heard["type"] == "next" {
+            answered.push(heard["id"].as_str().unwrap().parse::<usize>().unwrap());
+        }
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, (0..QUERIES).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_query_that_has_not_begun_can_be_stopped_and_leaves_its_place_to_the_next() {
+    let world = World::with(|settings| settings.at_once.operations = 10);
+    let mut client = world.pipe(PIPE_BYTES).await;
+    client.init("ada").await;
+    for n in 0..4 {
+        let gate = json!({ "gate": format!("{n}") });
+        client.subscribe(&format!("{n}"), "{ a }", gate).await;
+    }
+    let waiting = world.stage.waiting.acquire_many(4).await.unwrap();
+    waiting.forget();
+    for id in ["stopped", "last"] {
+        client.subscribe(id, "{ a }", json!(null)).await;
+    }
+    client
+        .say(json!({ "type": "complete", "id": "stopped" }))
+        .await;
+    // One that runs goes too, and makes room.
+    client.say(json!({ "type": "complete", "id": "2" })).await;
+    let heard = client.hear().await;
+    assert_eq!(
+        (&heard["id"], &heard["type"]),
+        (&json!("last"), &json!("next"))
+    );
+    world.stage.dropped.acquire().await.unwrap().forget();
+}
