@@ -140,7 +140,9 @@ impl Inner {
     /// Whether the operation may run at all.
     fn admit(&self, prepared: &Prepared, viewer: Option<&Viewer>) -> Result<(), Rejection> {
         if prepared.kind == OperationType::Subscription {
-            let message = "subscriptions are served over WebSocket (graphql-transport-ws)";
+            let message = "a subscription is answered by a stream: ask with \
+                'Accept: text/event-stream' (or multipart/mixed;subscriptionSpec=1.0), \
+                or over WebSocket (graphql-transport-ws)";
             return Err(Rejection::new(Code::BadUserInput, message));
         }
         if prepared.introspection {

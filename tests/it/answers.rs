@@ -92,3 +92,26 @@ async fn a_query_that_asks_for_far_too_much_is_refused_whichever_way_it_comes() 
         assert!(kept < most, "{kept}");
     }
 }
+
+#[tokio::test]
+async fn a_subscription_that_is_asked_for_as_a_query_is_told_how_to_ask() {
+    let server = Plan::default().start();
+    let query = "subscription { roomRead { id } }";
+    let ask = |accept: &str| {
+        let post = Client::new().post(server.url("/graphql"));
+        let post = post.bearer_auth(server.token("ada")).header(ACCEPT, accept);
+        post.json(&json!({ "query": query })).send()
+    };
+    let told = ask("application/json").await.unwrap();
+    let told: Value = told.json().await.unwrap();
+    let message = told["errors"][0]["message"].as_str().unwrap();
+    for accept in ["text/event-stream", "multipart/mixed;subscriptionSpec=1.0"] {
+        assert!(message.contains(accept), "{message}");
+        let stream = ask(accept).await.unwrap();
+        assert_eq!(stream.status(), 200);
+        let (kind, _) = accept.split_once(';').unwrap_or((accept, ""));
+        let given = stream.headers()["content-type"].to_str().unwrap();
+        assert!(given.starts_with(kind), "{given}");
+    }
+    assert!(message.contains("graphql-transport-ws"), "{message}");
+}
