@@ -6,7 +6,6 @@ mod multipart;
 mod quiet;
 mod raw;
 mod single;
-mod single_limits;
 mod tokens;
 #[cfg(target_os = "linux")]
 mod vanished;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::raw::{End, Request};
-use super::single::{Shared, body, completed, live, refusal, reserve, result, said};
-use super::{EVENTS, SEND, Scene};
+use super::{Shared, body, completed, live, refusal, reserve, result, said};
+use crate::streams::raw::{End, Request};
+use crate::streams::{EVENTS, SEND, Scene};
 use crate::support::Socket;
 
 fn limited() -> (u16, String) {
@@ -51,8 +51,7 @@ fn a_stream_carries_as_many_subscriptions_as_a_socket() {
     shared.follow("a");
     let mut stream = shared.open();
     live(&mut stream);
-    shared.follow("b");
-    live(&mut stream);
+    shared.follow_live("b", &mut stream);
     shared.follow("c");
     let refused = result(&mut stream, "c");
     let extensions = &refused["errors"][0]["extensions"];
@@ -60,8 +59,7 @@ fn a_stream_carries_as_many_subscriptions_as_a_socket() {
     assert_eq!(extensions["limit"], 2);
     completed(&mut stream, "c");
     assert_eq!(shared.stop("a").status(), 200);
-    shared.follow("c");
-    live(&mut stream);
+    shared.follow_live("c", &mut stream);
     scene.send("for b and c");
     let ids = (0..2).map(|_| said(&stream.event().unwrap()).1["id"].clone());
     let mut ids: Vec<_> = ids.map(|id| id.as_str().unwrap().to_owned()).collect();
@@ -76,8 +74,7 @@ fn mutations_have_the_rate_that_they_have_everywhere() {
         .env("TIDINGS_MUTATIONS_BURST", 3);
     // The room takes one of them.
     let scene = Scene::on(plan.start());
-    let shared = Shared::new(&scene);
-    let mut stream = shared.open();
+    let (shared, mut stream) = Shared::opened(&scene);
     let input = json!({ "input": { "roomId": scene.room, "body": "hi" } });
     // Two are left of the burst, and as many as seconds have gone by.
     let mut passed = 0;
