@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Plan, Socket, TestServer, message};
 
-const ROOM: &str = "00000000-0000-7000-8000-000000000001";
+const ROOM: &str = "00000000-0000-7000-8000-0000000000aa";
 
 /// One hundred messages that as JSON are six times as long, in a room of ada's.
 async fn full_room() -> (TestServer, String) {
