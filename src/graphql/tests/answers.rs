@@ -168,3 +168,30 @@ async fn a_mutation_whose_answer_is_too_large_has_been_done() {
     let joined = world.ask("ada", query, json!({"room": room})).await;
     assert_eq!(joined["room"]["viewerRole"], "OWNER");
 }
+
+/// A room with 100 messages of 16 KiB, each with one that it replies to.
+async fn room_of_replies(world: &World) {
+    let room = world.room("ada", "PRIVATE", &[]).await;
+    let body = "b".repeat(16 * 1024);
+    let first = world.send("ada", &room, &body, None).await;
+    let replies = (0..100).map(|_| world.send("ada", &room, &body, Some(&first)));
+    futures_util::future::join_all(replies).await;
+}
+
+#[tokio::test]
+async fn what_is_read_and_not_shown_is_bounded_too() {
+    let world = World::new().await;
+    let query =
+        "{ viewer { rooms(first: 90) { nodes { messages(last: 100) { nodes { id } } } } } }";
+    for _ in 0..5 {
+        room_of_replies(&world).await;
+    }
+    // 500 messages, each read with another: a little under 16 MiB.
+    let read = ask(&world, query, json!({})).await.unwrap();
+    assert_eq!(
+        read["viewer"]["rooms"]["nodes"].as_array().unwrap().len(),
+        5
+    );
+    room_of_replies(&world).await;
+    assert_too_large(ask(&world, query, json!({})).await);
+}
