@@ -41,6 +41,9 @@ pub(super) struct Pace {
     pub(super) seating: u64,
     /// A catch-up takes so many from the ring at a time.
     pub(super) ring: usize,
+    /// A worker holds payloads of so many bytes before it writes them. Where those of one event are more, the rest are made
+    /// by catch-ups.
+    pub(super) payload_bytes: usize,
 }
 
 impl Default for Pace {
@@ -49,6 +52,8 @@ impl Default for Pace {
             remainder: 64,
             seating: 256,
             ring: 64,
+            // Some ten milliseconds of rendering, and what a thousand different operations make of a message of some lines.
+            payload_bytes: 8 * 1024 * 1024,
         }
     }
 }

@@ -1,14 +1,20 @@
 //! What no client can make grow: operations in use, operations kept ready, what they select in all.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use serde_json::json;
 
+use super::signals::{Stage, of, room};
 use super::world::{Client, World};
 use crate::hub::Notice;
 use crate::hub::core::Core;
 use crate::hub::operation::Operation;
-use crate::model::Visibility::Public;
+use crate::hub::position::Pace;
+use crate::interleave::explored;
+use crate::model::Visibility::{Private, Public};
 
 /// One that nobody else asks for, with so many selections.
 fn distinct(number: usize, selections: usize) -> String {
@@ -142,4 +148,63 @@ async fn payloads_for_one_are_not_kept_and_those_for_several_are() {
         assert_eq!(payloads.len(), kept);
     }
     world.end().await;
+}
+
+/// As much of a message as a selection may ask for.
+fn heavy(number: usize) -> String {
+    let copies: String = (0..14).map(|copy| format!("b{copy}: body ")).collect();
+    format!("events(roomIds: [$]) {{ k{number}: kind {copies} }}")
+}
+
+#[tokio::test]
+async fn operations_without_end_about_one_event_hold_little_and_hold_up_nobody() {
+    const EACH: usize = 10;
+    let mut stage = Stage::new().await;
+    let (loud, quiet) = (room(&mut stage).await, stage.world.create("cay", Private));
+    stage.work().await;
+    let mut heavies = Vec::new();
+    for number in 0..4 {
+        let wishes = (0..EACH).map(|n| of(&heavy(number * EACH + n), &[loud]));
+        let wishes: Vec<_> = wishes.collect();
+        heavies.push(stage.client("bob", &wishes).await);
+    }
+    let wish = of("events(roomIds: [$]) { kind body }", &[quiet]);
+    let cay = stage.client("cay", &[wish]).await;
+    for client in heavies.iter().chain([&cay]) {
+        client.heard().await;
+    }
+    let body = "x".repeat(60_000);
+    let probe = stage.world.probe.clone();
+    let before = probe.renders.load(Ordering::SeqCst);
+    stage.world.send(loud, &body);
+    stage.world.send(quiet, "hello");
+    stage.world.settled().await;
+    // What is made before anything is written is held until then.
+    let first = Rc::new(Cell::new(None));
+    let seen = first.clone();
+    explored::set(Some(Rc::new(move |name, _| {
+        if name == "write" && seen.get().is_none() {
+            seen.set(Some(probe.renders.load(Ordering::SeqCst) - before));
+        }
+    })));
+    stage.turn();
+    explored::set(None);
+    let payload_bytes = 14 * body.len();
+    let held = first.get().unwrap() as usize * payload_bytes;
+    let most = Pace::default().payload_bytes;
+    assert!(
+        most <= held && held <= most + payload_bytes + 1_000,
+        "{held}"
+    );
+    assert_eq!(cay.heard().await, ["hello"]);
+    // The others lose nothing by it.
+    for client in &heavies {
+        let mut heard = 0;
+        while heard < EACH {
+            let more = client.heard().await.len();
+            heard += more;
+            stage.work().await;
+        }
+        assert_eq!((heard, client.heard().await.len()), (EACH, 0));
+    }
 }

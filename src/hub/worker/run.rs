@@ -19,6 +19,8 @@ use crate::model::{Event, Seq};
 #[derive(Default)]
 pub(super) struct Run {
     payloads: Vec<(Seq, Bytes)>,
+    /// In the payloads.
+    bytes: usize,
     /// Sorted by connection, each connection's by event.
     due: Vec<Due>,
 }
@@ -34,6 +36,7 @@ impl Run {
 
     fn clear(&mut self) {
         self.payloads.clear();
+        self.bytes = 0;
         self.due.clear();
     }
 
@@ -43,20 +46,21 @@ impl Run {
         payload.map_or(Seq::ZERO, |(seq, _)| *seq)
     }
 
-    fn is_full(&self) -> bool {
-        self.due.len() >= Self::DUE_MAX || self.payloads.len() >= Self::PAYLOADS_MAX
+    fn is_full(&self, bytes_max: usize) -> bool {
+        self.due.len() >= Self::DUE_MAX
+            || self.payloads.len() >= Self::PAYLOADS_MAX
+            || self.bytes >= bytes_max
     }
 }
 
 impl Worker {
     /// Delivers events to the seats of their rooms, as many from the front as one run takes; how many.
     pub(super) fn deliver_run(&mut self, events: &[Arc<Event>], as_of: AsOf) -> usize {
-        self.run.clear();
         let mut taken = 0;
         for event in events {
             self.render_for_all(event, as_of);
             taken += 1;
-            if self.run.is_full() {
+            if self.run.is_full(self.core.pace.payload_bytes) {
                 break;
             }
         }
@@ -64,12 +68,16 @@ impl Worker {
             self.run.due.sort_unstable();
         }
         self.write_all();
+        // What was written is not held until there is more to deliver.
+        self.run.clear();
         taken
     }
 
-    /// Makes an event's payloads, one for each operation, and notes who is to have them.
+    /// Makes an event's payloads, one for each operation, and notes who is to have them. Operations without end about one
+    /// event hold up nobody else: once much is made of it, those whose turn would come later catch up.
     fn render_for_all(&mut self, event: &Arc<Event>, as_of: AsOf) {
         let seq = event.cursor.seq;
+        let much = self.run.bytes + self.core.pace.payload_bytes;
         let item = Item::Event(event.clone());
         let (roster, slots) = self.seats.rostered();
         for group in roster.groups(event.room_id()) {
@@ -85,7 +93,11 @@ impl Worker {
                 if seq <= seat.from || seq == seat.decided || seat.missed.is_some() {
                     continue;
                 }
-                match rendered.get_or_insert_with(|| group.operation.render(&item, as_of)) {
+                let rendered = rendered.get_or_insert_with(|| match self.run.bytes < much {
+                    true => group.operation.render(&item, as_of),
+                    false => Rendered::Later,
+                });
+                match rendered {
                     Rendered::Now(_) => self.run.due.push((seat.line_id, payload, *id)),
                     Rendered::Later => {
                         seat.miss(seq);
@@ -94,6 +106,7 @@ impl Worker {
                 }
             }
             if let Some(Rendered::Now(bytes)) = rendered {
+                self.run.bytes += bytes.len();
                 self.run.payloads.push((seq, bytes));
             }
         }

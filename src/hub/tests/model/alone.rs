@@ -83,6 +83,7 @@ fn a_slow_reader_that_is_near_the_head_but_not_in_the_ring_comes_up() {
             remainder: 2,
             seating: 4,
             ring: 1,
+            ..Pace::default()
         },
         overtakes: 1,
         ..Script::default()

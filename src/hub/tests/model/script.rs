@@ -108,6 +108,7 @@ impl Default for Script {
                 remainder: 1,
                 seating: 2,
                 ring: 2,
+                ..Pace::default()
             },
             failures: 0,
             overtakes: 0,

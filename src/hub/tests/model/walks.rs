@@ -151,6 +151,7 @@ impl Dice {
                 remainder,
                 seating: 4 * remainder,
                 ring: self.of(&[1, 2, 64]),
+                ..Pace::default()
             },
             failures: self.of(&[0, 0, 3]),
             overtakes: self.of(&[0, 3, 1_000_000]),

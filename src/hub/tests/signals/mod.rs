@@ -30,8 +30,8 @@ const SAYS: &str = "signals(roomIds: [$]) { says }";
 const LAST: &str = "signals(roomIds: [$]) { says last }";
 const EVENTS: &str = "events { kind room body }";
 
-struct Stage {
-    world: World,
+pub(super) struct Stage {
+    pub(super) world: World,
     core: Arc<Core>,
     inbox: Arc<Inbox>,
     worker: Worker,
@@ -89,20 +89,20 @@ impl Stage {
     }
 
     /// The worker does what there is to do for it; nobody else does anything.
-    fn turn(&mut self) -> bool {
+    pub(super) fn turn(&mut self) -> bool {
         let lines = self.inbox.take().unwrap();
         self.worker.turn(&lines)
     }
 
     /// Everyone does what there is to do.
-    async fn work(&mut self) {
+    pub(super) async fn work(&mut self) {
         for _ in 0..10 {
             settle().await;
             while self.turn() {}
         }
     }
 
-    async fn client(&mut self, name: &str, wishes: &[String]) -> Client {
+    pub(super) async fn client(&mut self, name: &str, wishes: &[String]) -> Client {
         self.lines += 1;
         let (viewer, outbox) = (viewer(name), Arc::new(Outbox::new(Outbox::BUDGET_BYTES)));
         let present = self.signals.arrive(&viewer.user);
@@ -154,14 +154,14 @@ impl Stage {
     }
 }
 
-struct Client {
+pub(super) struct Client {
     connection: Connection,
     outbox: Arc<Outbox>,
 }
 
 impl Client {
     /// What came since the last time: what signals say, kinds and bodies of events.
-    async fn heard(&self) -> Vec<String> {
+    pub(super) async fn heard(&self) -> Vec<String> {
         let mut frames: Vec<Frame> = Vec::new();
         if self.outbox.queued_bytes() > 0 {
             self.outbox.take(&mut frames, usize::MAX).await;
@@ -200,13 +200,13 @@ impl Client {
     }
 }
 
-fn of(wish: &str, rooms: &[RoomId]) -> String {
+pub(super) fn of(wish: &str, rooms: &[RoomId]) -> String {
     let rooms: Vec<_> = rooms.iter().map(|room| format!("\"{room}\"")).collect();
     wish.replace('$', &rooms.join(","))
 }
 
 /// Ada's room, with bob in it.
-async fn room(stage: &mut Stage) -> RoomId {
+pub(super) async fn room(stage: &mut Stage) -> RoomId {
     let room = stage.world.create("ada", Private);
     stage.world.join(room, "bob");
     stage.world.settled().await;
