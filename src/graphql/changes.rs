@@ -9,7 +9,7 @@ use super::event::Event;
 use super::page::size;
 use super::scalars::Cursor;
 use crate::model::{self, Data, Message, Scope, Seq};
-use crate::store::{Bounds, Replayed, Store};
+use crate::store::{Bounds, PageLimit, Replayed, Store};
 
 /// Events where nothing is said: what a phone missed overnight.
 const DEFAULT: usize = 200;
@@ -75,7 +75,8 @@ impl ChangePage {
             }
         }
         // One more than is shown: whether there is more for this viewer is known only from the next one.
-        let page = store.replay(viewer, &Scope::Mine, after.seq, limit + 1, false);
+        let most = PageLimit::of(limit + 1);
+        let page = store.replay(viewer, &Scope::Mine, after.seq, most, false);
         let page = page.await?;
         // Honoured by the bounds of the transaction that read the page: the log may be pruned at any time.
         let Some(place) = honoured(store, after, page.bounds) else {

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::interleave::explored;
 use crate::interleave::point;
 use crate::model::{Access, Cursor, Resync, RoomId, Scope, Seq, Verdict};
-use crate::store::Replayed;
+use crate::store::{PageLimit, Replayed};
 
 /// A subscription that is not live.
 pub(super) struct CatchUp {
@@ -274,7 +274,11 @@ impl CatchUp {
     /// Delivers a page from the store: rooms that are readable now, and where rooms were lost.
     async fn read_page(&mut self) -> Result<(), Stop> {
         let as_of = self.core.payloads.as_of().read_from_store();
-        let limit = page_events(self.frame_bytes, self.line.outbox.budget_bytes());
+        let budget = self.line.outbox.budget_bytes();
+        let limit = PageLimit {
+            items: page_events(self.frame_bytes, budget),
+            bytes: budget,
+        };
         let viewer = &self.line.viewer.user.id;
         let store = &self.core.store;
         let page = self

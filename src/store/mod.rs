@@ -220,6 +220,29 @@ impl Replayed {
     }
 }
 
+/// What a page of a replay may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimit {
+    /// Things.
+    pub items: usize,
+    /// About so many bytes of memory, but one event at least. See [`PageLimit::EVENT_BYTES`] for how they are counted.
+    pub bytes: usize,
+}
+
+impl PageLimit {
+    /// What an event counts by itself. To it comes, once a page, what a message or a room says: a body by its length, JSON by
+    /// eight times that, which is about what it takes once it is parsed. What a message replies to counts with it.
+    pub const EVENT_BYTES: usize = 512;
+
+    /// So many things, whatever they say.
+    pub fn of(items: usize) -> Self {
+        Self {
+            items,
+            bytes: usize::MAX,
+        }
+    }
+}
+
 /// A piece of a viewer's replay, read in one transaction.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ReplayPage {
@@ -281,13 +304,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// A viewer's events after a place, in order: those of rooms readable now, and where rooms were lost on the way.
     /// Rooms of `Scope::Rooms` that are not readable and were not lost after `after` come first, as revoked at `after`,
-    /// when `opening` is set.
+    /// when `opening` is set; they are beside the limit.
     async fn replay(
         &self,
         viewer: &UserId,
         scope: &Scope,
         after: Seq,
-        limit: usize,
+        limit: PageLimit,
         opening: bool,
     ) -> Result<ReplayPage, StoreError>;
 

@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::signals::{Stage, of, room};
 use super::world::{Client, World};
-use crate::hub::Notice;
 use crate::hub::core::Core;
 use crate::hub::operation::Operation;
 use crate::hub::position::Pace;
+use crate::hub::{Notice, Outbox};
 use crate::interleave::explored;
+use crate::log::TailLimits;
 use crate::model::Visibility::{Private, Public};
 
 /// One that nobody else asks for, with so many selections.
@@ -207,4 +208,39 @@ async fn operations_without_end_about_one_event_hold_little_and_hold_up_nobody()
         }
         assert_eq!((heard, client.heard().await.len()), (EACH, 0));
     }
+}
+
+#[tokio::test]
+async fn a_page_is_no_larger_for_what_is_not_selected_of_it() {
+    const MESSAGES: usize = 500;
+    let limits = TailLimits {
+        events: 4,
+        ..TailLimits::default()
+    };
+    let world = World::with(1, limits).await;
+    let room = world.create("ada", Public);
+    let body = "x".repeat(16 * 1024);
+    for _ in 0..MESSAGES {
+        world.send(room, &body);
+    }
+    world.settled().await;
+    let mut ada = world.client("ada");
+    let after = Some(world.cursor(1));
+    ada.resume(&world, "1", "subscription { events { kind } }", after)
+        .await;
+    let mut places = Vec::new();
+    while places.len() < MESSAGES {
+        let next = ada.next().await;
+        places.push(next["payload"]["extensions"]["cursor"].to_string());
+    }
+    let all = (2..).take(MESSAGES);
+    let all: Vec<_> = all
+        .map(|seq| format!("\"{}\"", world.cursor(seq)))
+        .collect();
+    assert_eq!(places, all);
+    assert_eq!(ada.event().await["kind"], "CaughtUp");
+    let most = world.store.page_bytes.load(Ordering::SeqCst);
+    let budget = Outbox::BUDGET_BYTES;
+    assert!(budget / 2 < most && most <= budget, "{most}");
+    world.end().await;
 }

@@ -12,8 +12,8 @@ use crate::model::{
     Scope, Seq, Timestamp, User, UserId, Visibility, What,
 };
 use crate::store::{
-    Attendance, Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, Replayed,
-    RoomKey, RoomList, RoomView, Store, StoreError,
+    Attendance, Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, PageLimit, ReplayPage,
+    Replayed, RoomKey, RoomList, RoomView, Store, StoreError,
 };
 
 pub(super) struct MemoryStore {
@@ -25,6 +25,8 @@ pub(super) struct MemoryStore {
     pub(super) replays: AtomicU32,
     /// Items of a page, at most.
     pub(super) page_items: AtomicUsize,
+    /// What the heaviest page weighed.
+    pub(super) page_bytes: AtomicUsize,
 }
 
 impl Default for MemoryStore {
@@ -36,6 +38,7 @@ impl Default for MemoryStore {
             failures: AtomicU32::new(0),
             replays: AtomicU32::new(0),
             page_items: AtomicUsize::new(usize::MAX),
+            page_bytes: AtomicUsize::new(0),
         }
     }
 }
@@ -154,7 +157,7 @@ impl MemoryStore {
         log: &[Arc<Event>],
         viewer: &UserId,
         scope: &Scope,
-        (after, limit, opening): (Seq, usize, bool),
+        (after, limit, opening): (Seq, PageLimit, bool),
     ) -> ReplayPage {
         let head = Seq(log.len() as u64);
         let now = access_after(log, viewer, scope);
@@ -169,21 +172,31 @@ impl MemoryStore {
                 }
             }
         }
-        let mut end = head;
+        let (mut end, mut bytes) = (head, 0);
         for event in &log[after.0 as usize..] {
             let (room, cursor) = (event.room_id(), event.cursor);
-            if items.len() >= limit {
+            if items.len() >= limit.items {
                 break;
+            }
+            let says = event.message().and_then(|message| message.body.as_ref());
+            let weight = PageLimit::EVENT_BYTES + says.map_or(0, |body| body.as_str().len());
+            if bytes > 0 && bytes + weight > limit.bytes && now.rooms.contains_key(&room) {
+                end = Seq(cursor.seq.0 - 1);
+                break;
+            }
+            if now.rooms.contains_key(&room) {
+                bytes += weight;
             }
             if now.rooms.contains_key(&room) {
                 items.push(Replayed::Event(Self::hydrated(log, event)));
             } else if lost.get(&room) == Some(&cursor.seq) {
                 items.push(Replayed::Revoked { cursor, room });
             }
-            if items.len() == limit {
+            if items.len() == limit.items {
                 end = cursor.seq;
             }
         }
+        self.page_bytes.fetch_max(bytes, Ordering::SeqCst);
         ReplayPage {
             items,
             end,
@@ -248,11 +261,14 @@ impl Store for MemoryStore {
         viewer: &UserId,
         scope: &Scope,
         after: Seq,
-        limit: usize,
+        limit: PageLimit,
         opening: bool,
     ) -> Result<ReplayPage, StoreError> {
         self.replays.fetch_add(1, Ordering::SeqCst);
-        let limit = limit.min(self.page_items.load(Ordering::SeqCst));
+        let limit = PageLimit {
+            items: limit.items.min(self.page_items.load(Ordering::SeqCst)),
+            ..limit
+        };
         self.read("replay", |log| {
             self.page(log, viewer, scope, (after, limit, opening))
         })

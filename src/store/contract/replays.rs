@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::Bench;
 use super::pen::Pen;
 use crate::model::{MessageId, RoomId, Scope, Seq, UserId, Visibility};
-use crate::store::{Replayed, Store};
+use crate::store::{PageLimit, Replayed, Store};
 
 fn named(rooms: &[RoomId]) -> Scope {
     Scope::Rooms(rooms.into())
@@ -27,7 +27,7 @@ async fn replay<S: Store>(
     let (mut first, mut items) = (BTreeSet::new(), Vec::new());
     loop {
         let page = store
-            .replay(viewer, scope, at, limit, opening)
+            .replay(viewer, scope, at, PageLimit::of(limit), opening)
             .await
             .unwrap();
         let told = |item: &Replayed| match item {
@@ -176,7 +176,7 @@ pub(crate) async fn rooms_that_were_never_readable_come_first<B: Bench>(bench: B
     let scope = named(&[private, absent, RoomId::LOBBY, private]);
     let page = bench
         .store()
-        .replay(&eve, &scope, Seq(0), 1, true)
+        .replay(&eve, &scope, Seq(0), PageLimit::of(1), true)
         .await
         .unwrap();
     assert_eq!(page.items.len(), 3, "what comes first is beside the limit");
@@ -185,7 +185,7 @@ pub(crate) async fn rooms_that_were_never_readable_come_first<B: Bench>(bench: B
     assert_eq!(first, [private, absent].into());
     let page = bench
         .store()
-        .replay(&eve, &scope, Seq(0), 1, false)
+        .replay(&eve, &scope, Seq(0), PageLimit::of(1), false)
         .await
         .unwrap();
     assert_eq!(page.items.len(), 1);
@@ -204,7 +204,7 @@ pub(crate) async fn a_page_that_is_full_ends_at_its_last_item<B: Bench>(bench: B
     let page = async |after, limit| {
         let store = bench.store();
         store
-            .replay(&bob, &Scope::Mine, Seq(after), limit, true)
+            .replay(&bob, &Scope::Mine, Seq(after), PageLimit::of(limit), true)
             .await
             .unwrap()
     };

@@ -16,8 +16,8 @@ use crate::model::{
 };
 
 use super::{
-    Attendance, Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, ReplayPage, RoomKey,
-    RoomList, RoomView, Store, StoreError,
+    Attendance, Bounds, Changes, Facts, MemberKey, Needs, Page, PageArgs, PageLimit, ReplayPage,
+    RoomKey, RoomList, RoomView, Store, StoreError,
 };
 
 mod batch;
@@ -231,7 +231,7 @@ impl Store for SqliteStore {
         viewer: &UserId,
         scope: &Scope,
         after: Seq,
-        limit: usize,
+        limit: PageLimit,
         opening: bool,
     ) -> Result<ReplayPage, StoreError> {
         let page = self.read_replay(viewer, scope, after, limit, opening).await;

@@ -3,7 +3,7 @@
 //! A page is read in one transaction and two trips: first places and what they refer to, by id; then each thing that is
 //! referred to, once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
@@ -17,7 +17,7 @@ use crate::model::{
     Access, Cursor, Emoji, Event, Fingerprint, Member, MemberId, Message, MessageId, Room, RoomId,
     Scope, Seq, Timestamp, User, UserId, Visibility, What,
 };
-use crate::store::{Bounds, ReplayPage, Replayed};
+use crate::store::{Bounds, PageLimit, ReplayPage, Replayed};
 
 /// An event as its row says it.
 struct Line {
@@ -29,6 +29,9 @@ struct Line {
     message: Option<MessageId>,
     member: Option<MemberId>,
     emoji: Option<Emoji>,
+    /// What its message and its room say, in bytes: see [`PageLimit`].
+    message_bytes: usize,
+    room_bytes: usize,
 }
 
 /// What the first trip of a replay found.
@@ -82,16 +85,16 @@ impl SqliteStore {
         viewer: &UserId,
         scope: &Scope,
         after: Seq,
-        limit: usize,
+        limit: PageLimit,
         opening: bool,
     ) -> Result<ReplayPage> {
         let statement = match scope {
-            Scope::Mine => mine(viewer, after, limit),
-            Scope::Rooms(rooms) => named(viewer, rooms, after, limit)?,
+            Scope::Mine => mine(viewer, after, limit.items),
+            Scope::Rooms(rooms) => named(viewer, rooms, after, limit.items)?,
         };
         let mut lease = self.readers.lease().await?;
         let mut found = Found::of(&lease.fetch(statement).await?)?;
-        let revoked = found.fit(limit);
+        let (revoked, is_cut) = found.fit(limit);
         let events = self.show(&mut lease, &found.lines).await?;
         lease.end();
 
@@ -104,8 +107,8 @@ impl SqliteStore {
             .collect();
         items.sort_by_key(|item| item.cursor().seq);
         let end = match items.last() {
-            Some(last) if items.len() >= limit => last.cursor().seq,
-            None if limit == 0 => after,
+            Some(last) if is_cut || items.len() >= limit.items => last.cursor().seq,
+            None if limit.items == 0 => after,
             _ => found.bounds.head,
         };
         if opening {
@@ -294,19 +297,40 @@ impl Found {
         Ok(found)
     }
 
-    /// Keeps as many lines as fit beside the revocations that come before them, and gives those.
-    fn fit(&mut self, limit: usize) -> Vec<(RoomId, Seq)> {
+    /// Keeps as many lines as fit beside the revocations that come before them, and gives those; true where something was
+    /// left out.
+    fn fit(&mut self, limit: PageLimit) -> (Vec<(RoomId, Seq)>, bool) {
         let lost = self.lost.iter().filter(|(_, seq)| *seq != Seq::ZERO);
         let mut revoked: Vec<_> = lost.copied().collect();
         let mut places: Vec<Seq> = (revoked.iter().map(|(_, seq)| *seq))
             .chain(self.lines.iter().map(|line| line.seq))
             .collect();
         places.sort_unstable();
-        if let Some(beyond) = places.get(limit) {
-            revoked.retain(|(_, seq)| seq < beyond);
-            self.lines.retain(|line| line.seq < *beyond);
+        let too_many = places.get(limit.items).copied();
+        let beyond = too_many.into_iter().chain(self.too_much(limit.bytes)).min();
+        if let Some(beyond) = beyond {
+            revoked.retain(|(_, seq)| *seq < beyond);
+            self.lines.retain(|line| line.seq < beyond);
         }
-        revoked
+        (revoked, beyond.is_some())
+    }
+
+    /// The first line, but for the first of all, with which there are more than so many bytes.
+    fn too_much(&mut self, bytes_max: usize) -> Option<Seq> {
+        self.lines.sort_unstable_by_key(|line| line.seq);
+        let (mut bytes, mut rooms, mut messages) = (0, HashSet::new(), HashSet::new());
+        let mut lines = self.lines.iter().enumerate();
+        let beyond = lines.find(|(n, line)| {
+            bytes += PageLimit::EVENT_BYTES;
+            if rooms.insert(line.room) {
+                bytes += line.room_bytes;
+            }
+            if line.message.is_some_and(|message| messages.insert(message)) {
+                bytes += line.message_bytes;
+            }
+            *n > 0 && bytes > bytes_max
+        });
+        beyond.map(|(_, line)| line.seq)
     }
 }
 
@@ -321,6 +345,8 @@ impl Line {
             message: row.maybe_uuid()?.map(MessageId::from_uuid),
             member: row.maybe_uuid()?.map(MemberId::from_uuid),
             emoji: row.maybe_emoji()?,
+            message_bytes: row.int()?.try_into().unwrap_or(0),
+            room_bytes: row.int()?.try_into().unwrap_or(0),
         })
     }
 }

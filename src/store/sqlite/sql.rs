@@ -380,7 +380,7 @@ macro_rules! merged {
             "(SELECT next.seq FROM events AS next WHERE next.room = merged.room AND next.seq > merged.seq ",
             "ORDER BY next.seq LIMIT 1) ",
             "ORDER BY 1 LIMIT ?) ",
-            "SELECT 3, ", event!(), " FROM merged CROSS JOIN events AS event ON event.seq = merged.seq;",
+            "SELECT 3, ", event!(), ", ", message_weight!(), ", ", room_weight!(), " FROM merged CROSS JOIN events AS event ON event.seq = merged.seq;",
         )
     };
 }
@@ -388,6 +388,25 @@ macro_rules! merged {
 macro_rules! event {
     () => {
         "event.seq, event.at, event.room, event.kind, event.actor, event.message, event.member, event.emoji"
+    };
+}
+
+/// What the message of `event` and the one it replies to say, in bytes: as of [`PageLimit`](crate::store::PageLimit). Lengths
+/// are in the rows' headers; what lies on overflow pages is not read for them.
+macro_rules! message_weight {
+    () => {
+        "coalesce((SELECT coalesce(octet_length(content.body) + 8 * coalesce(octet_length(content.data), 0), 0) \
+         + coalesce(octet_length(quoted.body) + 8 * coalesce(octet_length(quoted.data), 0), 0) \
+         FROM messages AS message LEFT JOIN contents AS content ON content.seq = message.content \
+         LEFT JOIN messages AS reply ON reply.id = message.reply_to \
+         LEFT JOIN contents AS quoted ON quoted.seq = reply.content WHERE message.id = event.message), 0)"
+    };
+}
+
+/// The same of its room.
+macro_rules! room_weight {
+    () => {
+        "coalesce((SELECT 8 * octet_length(room.data) FROM rooms AS room WHERE room.id = event.room), 0)"
     };
 }
 
@@ -444,7 +463,7 @@ pub(super) const REPLAY_NAMED: &str = concat!(
 pub(super) const EVENTS: &str = concat!(
     "BEGIN;\nSELECT 3, ",
     event!(),
-    " FROM events AS event WHERE event.seq > ? ORDER BY event.seq LIMIT ?;",
+    ", 0, 0 FROM events AS event WHERE event.seq > ? ORDER BY event.seq LIMIT ?;",
 );
 
 /// What a page of events refers to, each thing once; ends the transaction. Binds: room ids; user ids; message ids;

@@ -15,7 +15,7 @@ use crate::document::Prepared;
 use crate::hub::Item;
 use crate::log::Tail;
 use crate::model::{Access, Cursor, Epoch, Event, Resync, RoomId, Scope, Seq, Verdict, What};
-use crate::store::{Replayed, Store};
+use crate::store::{PageLimit, Replayed, Store};
 
 pub(super) struct Follower {
     /// Whose: the number of its client.
@@ -246,7 +246,7 @@ impl Follower {
             None => {
                 let viewer = &self.access.as_ref().unwrap().viewer;
                 let from = self.from.unwrap().seq;
-                let page = store.replay(viewer, &self.scope, from, 10_000, true);
+                let page = store.replay(viewer, &self.scope, from, PageLimit::of(10_000), true);
                 for item in page.await.unwrap().items {
                     if self.ended {
                         break;

@@ -9,7 +9,7 @@ use super::{Folder, url};
 use crate::model::{Resync, RoomId, Seq};
 use crate::store::contract::Bench;
 use crate::store::contract::pen::Pen;
-use crate::store::{Needs, Store};
+use crate::store::{Needs, PageLimit, Store};
 
 async fn refusal(url: &str) -> OpenError {
     match SqliteStore::open(url).await {
@@ -245,7 +245,9 @@ async fn a_replay_that_is_dropped_holds_nothing_back() {
     for n in 0..60 {
         pen.send(&ada, RoomId::LOBBY, "hello");
         pen.flush().await;
-        let replay = bench.store().replay(&ada, &scope, Seq(0), 10, true);
+        let replay = bench
+            .store()
+            .replay(&ada, &scope, Seq(0), PageLimit::of(10), true);
         tokio::select! {
             biased;
             () = async { for _ in 0..n % 12 { tokio::task::yield_now().await } } => {}
