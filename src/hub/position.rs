@@ -1,7 +1,7 @@
 //! Where a subscription begins and when it goes live: decisions over places in the log, without a clock, a socket or a
 //! store.
 
-use crate::model::{Event, Resync, Scope, Seq, UserId, What};
+use crate::model::{Event, Resync, RoomId, Scope, Seq, UserId, What};
 
 /// A cursor as the log honours it.
 pub(super) type Honoured = Result<Seq, Resync>;
@@ -115,24 +115,42 @@ pub(super) fn seating(place: Seq, walked: Seq, most: u64) -> Seating {
     }
 }
 
-/// Whether an event may change what a viewer follows, whatever it follows.
+/// Looks for events that may change what a viewer follows, whatever it follows.
 ///
 /// Where none between two places does, what it follows at the later is what it followed at the earlier, and a replay can
 /// be served from the ring. A room's deletion always counts: who was in it is known no more.
-pub(super) fn may_change(event: &Event, viewer: &UserId, scope: &Scope) -> bool {
-    let is_named = match scope {
-        Scope::Mine => true,
-        Scope::Rooms(rooms) => rooms.contains(&event.room_id()),
-    };
-    is_named
-        && match &event.what {
-            What::RoomCreated { members } => members.contains(viewer),
-            What::MemberJoined(member) | What::MemberLeft(member) => member.user.id == *viewer,
+pub(super) struct Watch<'a> {
+    viewer: &'a UserId,
+    /// In order, where the rooms are named.
+    named: Option<Vec<RoomId>>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(viewer: &'a UserId, scope: &Scope) -> Self {
+        let named = match scope {
+            Scope::Mine => None,
+            Scope::Rooms(rooms) => {
+                let mut named = rooms.to_vec();
+                named.sort_unstable();
+                Some(named)
+            }
+        };
+        Self { viewer, named }
+    }
+
+    /// Most events are messages, and there may be hundreds of rooms: what happened is asked first.
+    pub(super) fn may_change(&self, event: &Event) -> bool {
+        let is_such = match &event.what {
+            What::RoomCreated { members } => members.contains(self.viewer),
+            What::MemberJoined(member) | What::MemberLeft(member) => member.user.id == *self.viewer,
             // Back to public it may have become readable again; that is not told apart here.
-            What::RoomUpdated { .. } => *scope != Scope::Mine,
+            What::RoomUpdated { .. } => self.named.is_some(),
             What::RoomDeleted { .. } => true,
             _ => false,
-        }
+        };
+        let is_named = |named: &Vec<RoomId>| named.binary_search(&event.room_id()).is_ok();
+        is_such && self.named.as_ref().is_none_or(is_named)
+    }
 }
 
 /// Events to read from the store at a time, so that what is held for one slow socket stays near `budget` bytes.

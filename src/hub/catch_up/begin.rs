@@ -1,15 +1,16 @@
 //! Where a subscription begins: at the place it asked for, or where it is told that this cannot be.
 
-use std::sync::Arc;
-
 use super::super::Item;
-use super::super::position::{Start, may_change, start};
+use super::super::position::{Start, Watch, start};
 use super::{Asked, CatchUp, Stop, without};
 use crate::error::Error;
 use crate::interleave::point;
-use crate::model::{Access, Event, Resync, RoomId, Scope, Seq};
+use crate::model::{Access, Resync, RoomId, Scope, Seq};
 
 impl CatchUp {
+    /// Events of the ring that are looked at without a pause: some tens of microseconds.
+    const LOOK_EVENTS: usize = 512;
+
     pub(super) async fn find_start(&mut self, asked: &Asked) -> Result<(), Stop> {
         if asked.resume.is_none() && asked.after.is_none() {
             return Ok(());
@@ -37,7 +38,7 @@ impl CatchUp {
         let store = &self.core.store;
         let read = self.retry(|| store.access(viewer, &self.scope)).await?;
         let (bounds, access) = read;
-        if !self.is_unchanged_until(bounds.head) {
+        if !self.is_unchanged_until(bounds.head).await? {
             return self.read_page().await;
         }
         self.starting = None;
@@ -53,16 +54,38 @@ impl CatchUp {
         Ok(())
     }
 
-    /// Whether the ring has every event from here to `head` and none of them changes what the viewer follows.
-    fn is_unchanged_until(&self, head: Seq) -> bool {
-        let viewer = &self.line.viewer.user.id;
-        let between = usize::try_from(head.0.saturating_sub(self.place.0)).unwrap_or(usize::MAX);
-        let events = self.core.tail.since(self.place, between);
-        events.is_some_and(|events| {
-            let changes = |event: &Arc<Event>| may_change(event, viewer, &self.scope);
-            // The tail may be a moment behind the store.
-            events.len() == between && !events.iter().any(changes)
-        })
+    /// Whether the ring has every event from here to `head` and none of them changes what the viewer follows. There may be
+    /// thousands: others run in between.
+    async fn is_unchanged_until(&self, head: Seq) -> Result<bool, Stop> {
+        let watch = Watch::new(&self.line.viewer.user.id, &self.scope);
+        let mut place = self.place;
+        while place < head {
+            if self.sub.has_ended() {
+                return Err(Stop::Ended);
+            }
+            point!("look", place);
+            match self.look(&watch, place, head) {
+                Some(looked) => place = looked,
+                None => return Ok(false),
+            }
+            if place < head {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks at the next events on the way to `head`: up to where. `None` where one may change something, or is not in the ring.
+    fn look(&self, watch: &Watch<'_>, place: Seq, head: Seq) -> Option<Seq> {
+        let between = usize::try_from(head.0 - place.0).unwrap_or(usize::MAX);
+        let events = self
+            .core
+            .tail
+            .since(place, between.min(Self::LOOK_EVENTS))?;
+        // None are there where the tail is a moment behind the store.
+        let last = events.last()?.cursor.seq;
+        let changes = events.iter().any(|event| watch.may_change(event));
+        (!changes).then_some(last)
     }
 
     /// Tells that the place asked for cannot be honoured, and goes on from the end of the log.

@@ -1,5 +1,7 @@
 //! Everyone subscribes at once: a few begin at a time, and none that waits for its socket holds up the others.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use futures_util::FutureExt;
 
 use super::world::World;
 use crate::hub::core::Core;
+use crate::interleave::explored;
 use crate::log::TailLimits;
 use crate::model::RoomId;
 use crate::model::Visibility::Private;
@@ -138,6 +141,45 @@ async fn what_was_unsubscribed_while_it_waited_for_its_turn_asks_the_store_for_n
     drop(full);
     drop(starts.acquire_many(Core::STARTS as u32).await.unwrap());
     assert_eq!(world.store.failures.load(Ordering::SeqCst), 1000);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_long_way_to_the_head_is_looked_through_in_pieces() {
+    let world = World::new().await;
+    let room = world.create("ada", Private);
+    for n in 0..2_000 {
+        world.send(room, &format!("message {n}"));
+    }
+    world.settled().await;
+    let looks = Rc::new(Cell::new(0));
+    let seen = looks.clone();
+    explored::set(Some(Rc::new(move |name, _| {
+        if name == "look" {
+            seen.set(seen.get() + 1);
+        }
+    })));
+    let mut named: Vec<_> = (0..200).map(|_| RoomId::generate()).collect();
+    named.push(room);
+    let named: Vec<_> = named.iter().map(|id| format!("\"{id}\"")).collect();
+    let events = format!(
+        "subscription {{ events(roomIds: [{}]) {{ kind }} }}",
+        named.join(",")
+    );
+    let mut ada = world.client("ada");
+    ada.resume(&world, "1", &events, Some(world.cursor(1)))
+        .await;
+    for _ in 0..200 {
+        assert_eq!(ada.event().await["kind"], "AccessRevoked");
+    }
+    explored::set(None);
+    assert_eq!(looks.get(), 4);
+    // It was the ring that had them all.
+    assert_eq!(world.store.replays.load(Ordering::SeqCst), 0);
+    for _ in 0..2_000 {
+        assert_eq!(ada.event().await["kind"], "MessageSent");
+    }
+    assert_eq!(ada.event().await["kind"], "CaughtUp");
     world.end().await;
 }
 
