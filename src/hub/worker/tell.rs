@@ -136,7 +136,8 @@ impl Worker {
             let Some(seat) = self.listeners.own.get_mut(id) else {
                 continue;
             };
-            if seat.access.rooms.contains_key(&room) {
+            // What was said before it was seated may be of a room that was lost by then, which it does not know of.
+            if told.not_before < seat.from || seat.access.rooms.contains_key(&room) {
                 continue;
             }
             let operation = &seat.sub.operation;

@@ -1,7 +1,7 @@
 //! Who is told what, and who may be heard.
 
 use super::super::world::user;
-use super::{EVENTS, SAYS, Stage, of, room};
+use super::{EVENTS, SAYS, Stage, of, room, settle};
 use crate::model::Visibility::Private;
 use crate::signal::Kind;
 
@@ -45,6 +45,24 @@ async fn of_a_room_that_was_lost_nothing_is_told_to_ones_own_devices_until_one_i
     stage.reads(r, "bob");
     stage.work().await;
     assert_eq!(bob.heard().await, ["MemberJoined", "bob reads"]);
+}
+
+#[tokio::test]
+async fn who_comes_when_a_room_is_lost_hears_of_nothing_that_was_read_there_before() {
+    let mut stage = Stage::new().await;
+    let r = room(&mut stage).await;
+    stage.reads(r, "bob");
+    settle().await;
+    stage.world.leave(r, "bob");
+    stage.world.settled().await;
+    // What was read waits in the worker's ear still, the loss in the tail, when it is asked for a seat.
+    let bob = stage.client("bob", &["roomRead { says }".into()]).await;
+    assert_eq!(bob.heard().await, [""; 0]);
+    stage.world.join(r, "bob");
+    stage.world.settled().await;
+    stage.reads(r, "bob");
+    stage.work().await;
+    assert_eq!(bob.heard().await, ["bob reads"]);
 }
 
 #[tokio::test]
