@@ -20,7 +20,7 @@ use super::{Execute, Setup};
 use crate::document::Shape;
 use crate::log::Tail;
 use crate::signal::Signals;
-use crate::store::Store;
+use crate::store::{Store, readers_left};
 
 /// Takes the place of the runtime where a test decides who goes on.
 #[cfg(test)]
@@ -37,7 +37,7 @@ pub(super) struct Core {
     pub(super) payloads: Arc<Payloads>,
     pub(super) lines: Arc<Lines>,
     pub(super) runtime: Handle,
-    /// Lets a few catch-ups read at a time, so that when everyone comes back at once the others find the store free.
+    /// Lets a few catch-ups read at a time, so that when everyone comes back at once the others wait behind a few only.
     pub(super) reads: Semaphore,
     /// Lets a few signals' payloads be made from the store at a time: they give way to all that is owed.
     pub(super) renders: Semaphore,
@@ -63,9 +63,10 @@ impl Core {
         operations: 256,
         selections: 20_000,
     };
-    /// Reads of the store by catch-ups at once.
+    /// Reads of the store by catch-ups at once. There are fewer readers, so that each goes from one page to the next; who else
+    /// reads waits for a turn behind so many pages at most.
     const READS: usize = 8;
-    /// Signals' payloads made from the store at once: some of its readers are left to others.
+    /// Signals' payloads made from the store at once, where it has readers enough: one at least is left to others.
     const RENDERS: usize = 2;
     /// New subscriptions that find their place at once: enough to keep the reads busy.
     pub(super) const STARTS: usize = 32;
@@ -77,6 +78,7 @@ impl Core {
 
     /// To be called inside a tokio runtime; tasks run there.
     pub(super) fn new(setup: Setup) -> Self {
+        let renders = readers_left(&*setup.store, Self::RENDERS);
         Self {
             payloads: Arc::new(Payloads::new(setup.tail.clone(), Self::PAYLOAD_BYTES)),
             store: setup.store,
@@ -88,7 +90,7 @@ impl Core {
             lines: Arc::new(Lines::new(setup.revocations)),
             runtime: Handle::current(),
             reads: Semaphore::new(Self::READS),
-            renders: Semaphore::new(Self::RENDERS),
+            renders: Semaphore::new(renders),
             pace: Pace::default(),
             #[cfg(test)]
             spawn: None,

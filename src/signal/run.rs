@@ -13,6 +13,7 @@ use super::{Heard, Signals, State};
 use crate::bus::Reads;
 use crate::log::{Command, Writer};
 use crate::model::{Event, Room, RoomId, Seq, Timestamp};
+use crate::store::readers_left;
 
 /// What became of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Signals {
     const LAPSES: usize = 128;
     /// Events taken from the tail at a time.
     const EVENTS: usize = 256;
-    /// Rooms read from the store at once: some of its readers are left to others.
+    /// Rooms read from the store at once, where it has readers enough: one at least is left to others.
     const READS: usize = 2;
     /// After a room could not be read.
     const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -218,7 +219,8 @@ impl Signals {
                 continue;
             }
             let rooms = futures_util::stream::iter(wanted);
-            let read = rooms.for_each_concurrent(Self::READS, |room| self.take_up_one(room));
+            let reads = readers_left(&*self.0.store, Self::READS);
+            let read = rooms.for_each_concurrent(reads, |room| self.take_up_one(room));
             read.await;
         }
     }

@@ -256,6 +256,12 @@ pub struct ReplayPage {
     pub access: Access,
 }
 
+/// How many of a store's readers may be busy with what is not urgent, at most `most`: one is left to others where there are
+/// several.
+pub fn readers_left(store: &dyn Store, most: usize) -> usize {
+    store.readers().saturating_sub(1).clamp(1, most)
+}
+
 /// The log's ends, a room, and its active members.
 pub type Attendance = (Bounds, Arc<Room>, Vec<(UserId, Role)>);
 
@@ -282,6 +288,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The key for [`crate::model::Fingerprint`]s, made once with the database.
     fn fingerprint_key(&self) -> &[u8; 32];
+
+    /// How many reads are answered at once; more wait for their turn.
+    fn readers(&self) -> usize;
 
     /// The end of the log, without a read: what was there when the epoch began, and each batch from before its
     /// `commit` returns. The tail hears of it a moment later.

@@ -25,6 +25,8 @@ pub(super) struct MemoryStore {
     pub(super) replays: AtomicU32,
     /// Items of a page, at most.
     pub(super) page_items: AtomicUsize,
+    /// Reads that it claims to answer at once.
+    pub(super) readers: AtomicUsize,
     /// What the heaviest page weighed.
     pub(super) page_bytes: AtomicUsize,
 }
@@ -38,6 +40,7 @@ impl Default for MemoryStore {
             failures: AtomicU32::new(0),
             replays: AtomicU32::new(0),
             page_items: AtomicUsize::new(usize::MAX),
+            readers: AtomicUsize::new(4),
             page_bytes: AtomicUsize::new(0),
         }
     }
@@ -233,6 +236,10 @@ impl Store for MemoryStore {
 
     fn fingerprint_key(&self) -> &[u8; 32] {
         &[0; 32]
+    }
+
+    fn readers(&self) -> usize {
+        self.readers.load(Ordering::SeqCst)
     }
 
     fn head(&self) -> Seq {

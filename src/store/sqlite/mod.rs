@@ -191,6 +191,10 @@ impl Store for SqliteStore {
         &self.fingerprint_key
     }
 
+    fn readers(&self) -> usize {
+        self.readers.count()
+    }
+
     fn head(&self) -> Seq {
         self.writer.head()
     }

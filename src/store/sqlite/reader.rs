@@ -39,7 +39,6 @@ impl Readers {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.count
     }

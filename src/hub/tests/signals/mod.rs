@@ -55,8 +55,14 @@ async fn settle() {
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
+        Self::with_readers(4).await
+    }
+
+    /// The store answers so many reads at once.
+    async fn with_readers(count: usize) -> Self {
         let world = World::with(1, TailLimits::default()).await;
+        world.store.readers.store(count, SeqCst);
         let (store, tail) = (world.store.clone(), world.tail.clone());
         let schema = schema(world.probe.clone());
         let shape = Arc::new(Shape::read(&schema.sdl()).unwrap());
