@@ -6,11 +6,11 @@ mod show;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::ask::Unanswered;
 use super::line::{HandOver, Line, Place, Sub};
 use super::position::{Next, next, page_events};
 use super::seats::put_back;
@@ -57,6 +57,15 @@ enum Stop {
     Stale,
 }
 
+impl From<Unanswered> for Stop {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Ended => Self::Ended,
+            Unanswered::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
 /// Where a new subscription wants to begin.
 pub(super) struct Asked {
     /// The end of the log when it was asked for.
@@ -68,9 +77,6 @@ pub(super) struct Asked {
 }
 
 impl CatchUp {
-    /// How often the store is asked before the socket is closed, each time after twice the wait: 1.5 s in all.
-    const ATTEMPTS: u32 = 5;
-    const FIRST_WAIT: Duration = Duration::from_millis(100);
     /// What a frame is taken for before there was one: a message of a few lines.
     const FRAME_BYTES: usize = 2_048;
 
@@ -163,9 +169,7 @@ impl CatchUp {
             Err(stop) => stop,
         };
         if let Stop::Unavailable = stop {
-            // Never as a payload: the client connects again and goes on from where it is.
-            self.line
-                .close(1013, "the store does not answer; try again later");
+            self.line.close_unanswered();
         }
     }
 

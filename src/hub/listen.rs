@@ -1,40 +1,26 @@
 //! What a subscription to signals listens to: those of the rooms it names that the viewer is a member of.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Core;
+use super::ask::Unanswered;
 use super::line::{HandOver, Line, Sub};
 use crate::model::{Access, Event, Scope, What};
 use crate::store::Store;
-
-/// How often the store is asked before the socket is closed, each time after twice the wait: 1.5 s in all.
-const ATTEMPTS: u32 = 5;
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// Finds out what may be listened to, and asks the worker for a seat.
 pub(super) fn begin(core: &Arc<Core>, line: &Arc<Line>, sub: Arc<Sub>, scope: Scope) {
     let (shared, line) = (core.clone(), line.clone());
     core.spawn(async move {
-        let mut wait = FIRST_WAIT;
-        for _ in 0..ATTEMPTS {
-            // A closed semaphore cannot be: it lives as long as the hub.
-            let permit = shared.reads.acquire().await;
-            match read(&*shared.store, &line, &scope).await {
-                Ok((place, access)) => {
-                    let hand_over = HandOver { sub, place, access };
-                    return line.post(|mail| mail.listeners.push(hand_over));
-                }
-                Err(error) => tracing::warn!(%error, "who may listen could not be read"),
+        let read = || read(&*shared.store, &line, &scope);
+        match shared.ask(&sub, read).await {
+            Ok((place, access)) => {
+                let hand_over = HandOver { sub, place, access };
+                line.post(|mail| mail.listeners.push(hand_over));
             }
-            drop(permit);
-            if sub.has_ended() {
-                return;
-            }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
+            Err(Unanswered::Ended) => {}
+            Err(Unanswered::Unavailable) => line.close_unanswered(),
         }
-        line.close(1013, "the store does not answer; try again later");
     });
 }
 

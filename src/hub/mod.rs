@@ -4,6 +4,7 @@
 //! in; the schema's subscription resolvers write an [`Intent`] into an [`IntentSlot`] when an operation is planned and
 //! read a [`Feed`] when it is rendered. How it works is told in `docs/architecture.md`, section "Hub".
 
+mod ask;
 mod cache;
 mod canonical;
 mod catch_up;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::super::Item;
+use super::super::ask::Patience;
 use super::super::cache::AsOf;
 use super::super::line::Place;
 use super::super::operation::Rendered;
@@ -65,16 +66,16 @@ impl CatchUp {
             return Ok(Some(payload));
         }
         self.turn = None;
-        let mut wait = Self::FIRST_WAIT;
-        for _ in 0..Self::ATTEMPTS {
+        let mut patience = Patience::new();
+        loop {
             if let Ok(payload) = self.sub.operation.render_later(item, as_of).await {
                 let still = self.may_still_read(item).await?;
                 return Ok(still.then_some(payload));
             }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
+            if !patience.again().await {
+                return Err(Stop::Unavailable);
+            }
         }
-        Err(Stop::Unavailable)
     }
 
     /// A payload that had to wait shows things as the store had them just now, which may be beyond the place where the
@@ -94,21 +95,6 @@ impl CatchUp {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let mut wait = Self::FIRST_WAIT;
-        for _ in 0..Self::ATTEMPTS {
-            // A closed semaphore cannot be: it lives as long as the hub.
-            let permit = self.core.reads.acquire().await;
-            match read().await {
-                Ok(read) => return Ok(read),
-                Err(error) => tracing::warn!(%error, "a catch-up could not read the store"),
-            }
-            drop(permit);
-            if self.sub.has_ended() {
-                return Err(Stop::Ended);
-            }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
-        }
-        Err(Stop::Unavailable)
+        Ok(self.core.ask(&self.sub, read).await?)
     }
 }

@@ -31,8 +31,6 @@ impl Worker {
                     self.seats.remove(id);
                 }
             }
-        }
-        if mail.sweep {
             self.listeners.sweep(line);
         }
         for hand_over in mail.listeners {
