@@ -98,6 +98,7 @@ macro_rules! contract {
             a_private_room_that_is_deleted_is_told_only_to_those_in_it,
             rooms_that_were_never_readable_come_first,
             a_page_that_is_full_ends_at_its_last_item,
+            a_page_ends_where_more_would_weigh_too_much,
             replays_agree_with_the_naive_walk,
         );
     };
