@@ -9,9 +9,10 @@ export async function open(t, places) {
   // What is followed is what is cut.
   const http = places.ws.replace(/^ws:/, 'http:')
   const streams = []
-  const { follow } = await printed('graphql-sse 2 over one connection', { ...places, http }, { token: places.token }, {
+  const { fetchFn } = await printed('graphql-sse 2', { ...places, http }, { token: places.token })
+  const { follow } = await printed('graphql-sse 2 over one connection', { ...places, http }, { token: places.token, fetchFn }, {
     createClient: options => {
-      const client = createClient({ ...options, ...forTests(places), fetchFn: watched(streams) })
+      const client = createClient({ ...options, ...forTests(places), fetchFn: watched(options.fetchFn, streams) })
       t.after(() => client.dispose())
       return client
     },
@@ -23,8 +24,8 @@ export async function open(t, places) {
 const codes = error => (Array.isArray(error) ? error.map(each => each.extensions.code) : [error.code])
 
 /** Notes the streams that are opened. */
-const watched = streams => async (url, options) => {
-  const answer = await fetch(url, options)
+const watched = (fetchFn, streams) => async (url, options) => {
+  const answer = await fetchFn(url, options)
   if (options.method === 'GET') streams.push(answer.status)
   return answer
 }
