@@ -12,7 +12,7 @@ pub struct LocalBus {
 }
 
 impl LocalBus {
-    /// Batches that a listener may be behind; beyond that it rereads the log. A batch holds up to 256 commands, so this
+    /// Batches that a listener may be behind; beyond that the tail begins anew. A batch holds up to 256 commands, so this
     /// is more than the tail's ring. Of what was read as many.
     const BATCHES: usize = 256;
 

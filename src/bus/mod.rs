@@ -1,5 +1,5 @@
 //! What is *announced*: that the log has grown. A bus may lose, repeat or reorder; the log is the truth, and the tail
-//! rereads it wherever an announcement does not fit.
+//! begins anew at its end wherever an announcement does not fit.
 
 mod local;
 

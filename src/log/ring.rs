@@ -22,8 +22,8 @@ pub(super) enum Step {
     Skip,
     /// It is the next one.
     Take,
-    /// Something before it is missing: the store has it.
-    Reread,
+    /// Something before it is missing.
+    Missing,
 }
 
 /// Compares the place of what arrives with the newest that is there.
@@ -33,7 +33,7 @@ pub(super) fn step(head: Seq, arrived: Seq) -> Step {
     } else if arrived == head.next() {
         Step::Take
     } else {
-        Step::Reread
+        Step::Missing
     }
 }
 
@@ -70,7 +70,7 @@ impl Ring {
                     gone.note(event);
                     self.push(event.clone());
                 }
-                Step::Reread => {
+                Step::Missing => {
                     complete = false;
                     break;
                 }
@@ -78,6 +78,16 @@ impl Ring {
         }
         self.blank(&gone);
         complete
+    }
+
+    /// Lets go of everything and goes on from a place beyond; false where it is there already.
+    pub(super) fn begin_anew(&mut self, head: Seq) -> bool {
+        let is_beyond = head > self.head;
+        if is_beyond {
+            self.events.clear();
+            (self.head, self.bytes) = (head, 0);
+        }
+        is_beyond
     }
 
     fn push(&mut self, event: Arc<Event>) {
@@ -295,7 +305,7 @@ mod tests {
     fn what_is_here_already_is_skipped_and_a_hole_is_reported() {
         assert_eq!(step(Seq(5), Seq(5)), Step::Skip);
         assert_eq!(step(Seq(5), Seq(6)), Step::Take);
-        assert_eq!(step(Seq(5), Seq(7)), Step::Reread);
+        assert_eq!(step(Seq(5), Seq(7)), Step::Missing);
     }
 
     #[test]

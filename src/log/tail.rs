@@ -42,8 +42,8 @@ impl Default for TailLimits {
 }
 
 impl Tail {
-    /// A lost last announcement heals within this time.
-    const HEAL_EVERY: Duration = Duration::from_secs(3);
+    /// A lost last announcement heals within twice this time.
+    const HEAL_EVERY: Duration = Duration::from_millis(1_500);
     /// Events read from the store at a time.
     const PAGE_EVENTS: usize = 500;
     /// Events read back at start, so that clients that come back after a restart find them here.
@@ -71,7 +71,7 @@ impl Tail {
             head: watch::Sender::new(from),
             announced: bus.newest(),
         });
-        tail.reread(&*store).await?;
+        tail.warm(&*store).await?;
         let task = tail.clone().follow(store, announcements, stop);
         Ok((tail, task))
     }
@@ -116,8 +116,11 @@ impl Tail {
         mut announcements: broadcast::Receiver<Announcement>,
         stop: CancellationToken,
     ) {
-        let mut heal = tokio::time::interval(Self::HEAL_EVERY);
+        let first = tokio::time::Instant::now() + Self::HEAL_EVERY;
+        let mut heal = tokio::time::interval_at(first, Self::HEAL_EVERY);
         heal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // What was committed by the last look and has not come by the next one does not come.
+        let mut due = store.head();
         loop {
             let complete = tokio::select! {
                 biased;
@@ -128,16 +131,16 @@ impl Tail {
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
                 () = stop.cancelled() => return,
-                _ = heal.tick() => false,
+                _ = heal.tick() => std::mem::replace(&mut due, store.head()) <= self.head(),
             };
-            if !complete && let Err(error) = self.reread(&*store).await {
-                tracing::error!(%error, "the tail could not reread the log; it tries again soon");
+            if !complete {
+                self.begin_anew(self.announced.get().max(store.head()));
             }
         }
     }
 
-    /// Takes what the store has beyond the head, page by page.
-    async fn reread(&self, store: &dyn Store) -> Result<(), StoreError> {
+    /// Takes what the store has beyond the head, page by page, before anyone follows.
+    async fn warm(&self, store: &dyn Store) -> Result<(), StoreError> {
         loop {
             let events = store.events(self.head(), Self::PAGE_EVENTS).await?;
             if !self.extend(&events) {
@@ -150,14 +153,33 @@ impl Tail {
         }
     }
 
+    /// Something did not come. The store has it, but with rooms and members as they are now: who has left and come back since is
+    /// not among those with whom a room began. Whoever follows event by event what a viewer may see would go astray, so the ring
+    /// begins anew at the end of the log, and who is not there yet catches up from the store, which knows who lost what. Nothing
+    /// is read for it: that would wait behind all who catch up, and what is announced meanwhile with it.
+    fn begin_anew(&self, head: Seq) {
+        let began = {
+            let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+            ring.begin_anew(head)
+        };
+        if began {
+            tracing::warn!(%head, "announcements were lost; the tail begins anew");
+            self.tell(head);
+        }
+    }
+
+    fn tell(&self, head: Seq) {
+        point!("extend", head);
+        self.head
+            .send_if_modified(|known| std::mem::replace(known, head) != head);
+    }
+
     fn extend(&self, events: &[Arc<Event>]) -> bool {
         let (complete, head) = {
             let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
             (ring.extend(events), ring.head())
         };
-        point!("extend", head);
-        self.head
-            .send_if_modified(|known| std::mem::replace(known, head) != head);
+        self.tell(head);
         complete
     }
 }

@@ -1,7 +1,8 @@
 //! Writer and tail over a real database file, with a bus that does not keep its word.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -109,6 +110,36 @@ impl Bus for UnreliableBus {
     }
 }
 
+/// Announces only while it is told to.
+struct MutedBus {
+    inner: LocalBus,
+    announced: Arc<AtomicBool>,
+}
+
+impl Bus for MutedBus {
+    fn announce(&self, announcement: Announcement) {
+        if self.announced.load(Ordering::SeqCst) {
+            self.inner.announce(announcement);
+        }
+    }
+
+    fn newest(&self) -> Newest {
+        self.inner.newest()
+    }
+
+    fn listen(&self) -> broadcast::Receiver<Announcement> {
+        self.inner.listen()
+    }
+
+    fn announce_reads(&self, reads: Reads) {
+        self.inner.announce_reads(reads);
+    }
+
+    fn listen_reads(&self) -> broadcast::Receiver<Reads> {
+        self.inner.listen_reads()
+    }
+}
+
 struct Rig {
     folder: TempDir,
     store: Arc<dyn Store>,
@@ -165,9 +196,29 @@ fn places(events: &[Arc<Event>]) -> Vec<u64> {
     events.iter().map(|event| event.cursor.seq.0).collect()
 }
 
+/// As whoever is live does it: from the tail, and from the store where the tail does not reach back.
+async fn follow(tail: Arc<Tail>, store: Arc<dyn Store>, end: Seq) -> Vec<Arc<Event>> {
+    let (mut growth, mut all) = (tail.watch(), Vec::new());
+    let mut place = Seq(0);
+    while place < end {
+        growth.mark_unchanged();
+        let events = match tail.since(place, 100) {
+            Some(events) => events,
+            None => store.events(place, 100).await.unwrap(),
+        };
+        match events.last() {
+            Some(last) => place = last.cursor.seq,
+            None => growth.changed().await.unwrap(),
+        }
+        all.extend(events);
+    }
+    all
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_commands_get_gapless_places_whatever_the_bus_does() {
     let rig = Rig::start(UnreliableBus::default()).await;
+    let followed = tokio::spawn(follow(rig.tail.clone(), rig.store.clone(), Seq(450)));
     let mut senders = JoinSet::new();
     for n in 0..500 {
         let writer = rig.writer.clone();
@@ -192,8 +243,56 @@ async fn concurrent_commands_get_gapless_places_whatever_the_bus_does() {
         .filter(|outcome| matches!(outcome, Err(error) if error.code() == Code::Conflict));
     assert_eq!(refused.count(), 50);
 
-    rig.tail_reaches(Seq(450)).await;
-    assert_eq!(places(&rig.tail.since(Seq(0), 1_000).unwrap()), given);
+    let followed = tokio::time::timeout(Duration::from_secs(60), followed);
+    assert_eq!(places(&followed.await.unwrap().unwrap()), given);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_was_not_announced_is_left_to_the_store() {
+    let (bus, announced) = (LocalBus::new(), Arc::new(AtomicBool::new(true)));
+    let rig = Rig::start(MutedBus {
+        inner: bus,
+        announced: announced.clone(),
+    })
+    .await;
+    let make = async || rig.writer.submit(MakeRoom { refuse: false }).await.unwrap();
+    make().await;
+    rig.tail_reaches(Seq(1)).await;
+    assert_eq!(places(&rig.tail.since(Seq(0), 9).unwrap()), [1]);
+    announced.store(false, Ordering::SeqCst);
+    make().await;
+    announced.store(true, Ordering::SeqCst);
+    make().await;
+    rig.tail_reaches(Seq(3)).await;
+    // Rooms and members have gone on: whoever is behind has to ask the store what a viewer may see.
+    for behind in 0..3 {
+        assert!(rig.tail.since(Seq(behind), 9).is_none(), "{behind}");
+    }
+    make().await;
+    rig.tail_reaches(Seq(4)).await;
+    assert_eq!(places(&rig.tail.since(Seq(3), 9).unwrap()), [4]);
+    // A last one that was lost is missed by itself.
+    announced.store(false, Ordering::SeqCst);
+    make().await;
+    rig.tail_reaches(Seq(5)).await;
+    assert!(rig.tail.since(Seq(4), 9).is_none());
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_tail_that_has_everything_asks_the_store_for_nothing() {
+    let rig = Rig::start(LocalBus::new()).await;
+    rig.writer.submit(MakeRoom { refuse: false }).await.unwrap();
+    rig.tail_reaches(Seq(1)).await;
+    let before = rig.store.reads();
+    tokio::time::pause();
+    for _ in 0..20 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    assert_eq!(rig.store.reads(), before);
     rig.end().await;
 }
 

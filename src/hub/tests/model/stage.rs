@@ -290,7 +290,7 @@ impl Stage {
         }
     }
 
-    /// Of those that were not announced only the last is: the tail rereads the others.
+    /// Of those that were not announced only the last is: then the tail begins anew behind it.
     fn announce(&self) {
         let last = self.store.log.lock().unwrap().last().cloned();
         self.bus
