@@ -33,6 +33,9 @@ pub(super) struct MemoryStore {
     pub(super) readers: AtomicUsize,
     /// What the heaviest page weighed.
     pub(super) page_bytes: AtomicUsize,
+    /// Reads of who is in a room that are under way, and the most there were.
+    attending: AtomicUsize,
+    pub(super) attending_max: AtomicUsize,
 }
 
 impl Default for MemoryStore {
@@ -46,6 +49,8 @@ impl Default for MemoryStore {
             page_items: AtomicUsize::new(usize::MAX),
             readers: AtomicUsize::new(4),
             page_bytes: AtomicUsize::new(0),
+            attending: AtomicUsize::new(0),
+            attending_max: AtomicUsize::new(0),
         }
     }
 }
@@ -225,6 +230,10 @@ impl Store for MemoryStore {
     }
 
     async fn attendance(&self, room: RoomId) -> Result<Option<Attendance>, StoreError> {
+        let attending = self.attending.fetch_add(1, Ordering::SeqCst) + 1;
+        self.attending_max.fetch_max(attending, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.attending.fetch_sub(1, Ordering::SeqCst);
         self.fail_perhaps()?;
         let log = self.log.lock().unwrap().clone();
         let mut found = None;

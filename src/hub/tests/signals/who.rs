@@ -1,5 +1,7 @@
 //! Who is told what, and who may be heard.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use super::super::world::user;
 use super::{EVENTS, SAYS, Stage, of, room, settle};
 use crate::model::Visibility::Private;
@@ -63,6 +65,21 @@ async fn who_comes_when_a_room_is_lost_hears_of_nothing_that_was_read_there_befo
     stage.reads(r, "bob");
     stage.work().await;
     assert_eq!(bob.heard().await, ["bob reads"]);
+}
+
+#[tokio::test]
+async fn two_rooms_at_most_are_read_at_once_for_who_is_there_and_one_reader_is_left_to_others() {
+    for (readers, most) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+        let mut stage = Stage::with_readers(readers).await;
+        let mut rooms = Vec::new();
+        for _ in 0..6 {
+            rooms.push(room(&mut stage).await);
+        }
+        let bob = stage.client("bob", &[of(SAYS, &rooms)]).await;
+        assert_eq!(bob.heard().await, ["1 there"; 6]);
+        let at_once = stage.world.store.attending_max.load(SeqCst);
+        assert_eq!(at_once, most, "of {readers}");
+    }
 }
 
 #[tokio::test]
