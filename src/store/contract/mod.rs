@@ -16,6 +16,7 @@ pub(crate) mod reactions;
 pub(crate) mod reads;
 pub(crate) mod replays;
 pub(crate) mod unread;
+pub(crate) mod weights;
 pub(crate) mod writing;
 
 /// Stores to test.
@@ -98,8 +99,11 @@ macro_rules! contract {
             a_private_room_that_is_deleted_is_told_only_to_those_in_it,
             rooms_that_were_never_readable_come_first,
             a_page_that_is_full_ends_at_its_last_item,
-            a_page_ends_where_more_would_weigh_too_much,
             replays_agree_with_the_naive_walk,
+        );
+        $crate::store::contract::contract!($bench, weights,
+            a_page_ends_where_more_would_weigh_too_much,
+            a_room_weighs_once_in_a_page_whatever_happens_in_it,
         );
     };
     ($bench:ty, $part:ident, $($name:ident,)*) => {

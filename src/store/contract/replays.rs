@@ -216,52 +216,6 @@ pub(crate) async fn a_page_that_is_full_ends_at_its_last_item<B: Bench>(bench: B
     assert_eq!(access.rooms, [(room, true)].into());
 }
 
-pub(crate) async fn a_page_ends_where_more_would_weigh_too_much<B: Bench>(bench: B) {
-    const BODY: usize = 1_000;
-    let mut pen = Pen::new(bench.store()).await;
-    let ada = pen.user("ada");
-    let room = pen.create_room(&ada, &[], Visibility::Private);
-    let body = "é".repeat(BODY / 2);
-    let sent: Vec<_> = (0..4).map(|_| pen.send(&ada, room, &body)).collect();
-    let reply = pen.reply(&ada, room, &body, sent.last().copied());
-    pen.react(&ada, reply, "👍");
-    pen.delete(sent[0]);
-    pen.flush().await;
-    // Each message has data as well.
-    let message_bytes = BODY + 8 * r#"{"n":1000000}"#.len();
-    let bytes_of = |events, messages| events * PageLimit::EVENT_BYTES + messages * message_bytes;
-    let end = async |after, bytes| {
-        let limit = PageLimit { items: 99, bytes };
-        let page = bench
-            .store()
-            .replay(&ada, &Scope::Mine, Seq(after), limit, false);
-        let page = page.await.unwrap();
-        let last = page.items.last().map(|last| last.cursor().seq);
-        assert!(last == Some(page.end) || page.end == pen.head());
-        page.end.0
-    };
-    // The first is deleted and says nothing; its place, and two more.
-    assert_eq!(end(1, bytes_of(3, 2)).await, 4);
-    assert_eq!(end(1, bytes_of(3, 2) - 1).await, 3);
-    // One at least, whatever it weighs.
-    assert_eq!(end(3, 0).await, 4);
-    // A reply brings what it replies to; what happens to it again brings nothing, and the deletion is the last of all.
-    assert_eq!(end(5, bytes_of(3, 2)).await, pen.head().0);
-    assert_eq!(end(5, bytes_of(3, 2) - 1).await, pen.head().0 - 1);
-    let (mut at, mut items) = (Seq(1), Vec::new());
-    while at < pen.head() {
-        let limit = PageLimit {
-            items: 99,
-            bytes: bytes_of(2, 1),
-        };
-        let page = bench.store().replay(&ada, &Scope::Mine, at, limit, false);
-        let page = page.await.unwrap();
-        items.extend(page.items);
-        at = page.end;
-    }
-    assert_eq!(items, pen.replay(&ada, &Scope::Mine, Seq(1)));
-}
-
 /// What may happen next, at random.
 fn act<S: Store>(pen: &mut Pen<'_, S>, rng: &mut StdRng, users: &[UserId]) {
     let user = users.choose(rng).unwrap().clone();
