@@ -193,16 +193,14 @@ async fn a_query_that_has_not_begun_can_be_stopped_and_leaves_its_place_to_the_n
         let gate = json!({ "gate": format!("{n}") });
         client.subscribe(&format!("{n}"), "{ a }", gate).await;
     }
-    let waiting = world.stage.waiting.acquire_many(4).await.unwrap();
-    waiting.forget();
-    for id in ["stopped", "last"] {
-        client.subscribe(id, "{ a }", json!(null)).await;
-    }
-    client
-        .say(json!({ "type": "complete", "id": "stopped" }))
-        .await;
+    world.stage.under_way(4).await;
+    // If it began it would keep the place of whom it takes it from.
+    let gate = json!({ "gate": "stopped" });
+    client.subscribe("stopped", "{ a }", gate).await;
+    client.ask("last", "{ a }").await;
+    client.complete("stopped").await;
     // One that runs goes too, and makes room.
-    client.say(json!({ "type": "complete", "id": "2" })).await;
+    client.complete("2").await;
     let heard = client.hear().await;
     assert_eq!(
         (&heard["id"], &heard["type"]),
