@@ -217,6 +217,7 @@ async fn each_stream_is_what_its_viewer_may_see_once_and_in_order() {
     let play = timeout(limit, play(&server, &mut rng, secs));
     let (seen, record) = play.await.expect("it ends in time");
     server.kill();
+    let began_anew = server.logs().text().matches("the tail begins anew").count();
     let log = Log::read(&server.database(), &record).await;
     assert_sent_once(&log, &record);
     let found = check(&log, &record, &seen);
@@ -234,7 +235,7 @@ async fn each_stream_is_what_its_viewer_may_see_once_and_in_order() {
         found.blanked
     );
     eprintln!(
-        "{} of {} stalls full, {:?}, {:?}, refused {:?}",
+        "{} of {} stalls full, the tail began anew {began_anew} times, {:?}, {:?}, refused {:?}",
         sum.full, sum.stalls, sum.counts, record.done, record.refused
     );
     let some = &found.violations[..found.violations.len().min(20)];
