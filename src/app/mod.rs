@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Router, middleware};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,7 +53,7 @@ pub enum StartError {
     #[error("the database failed while {0}")]
     Store(#[from] StoreError),
     /// The operating system gives no more threads.
-    #[error("no thread for delivering events: {0}")]
+    #[error("no thread for writing and delivering events: {0}")]
     Threads(std::io::Error),
     /// A defect: the schema that this binary prints cannot be read back.
     #[error("the schema cannot be read: {0}")]
@@ -238,10 +239,9 @@ async fn start_parts(
     let kept: Arc<dyn Store> = store.clone();
     let bus = Arc::new(LocalBus::new());
     let (writer, writing) = Writer::start(kept.clone(), bus.clone(), stopping.clone()).await?;
-    tasks.spawn(writing);
     let limits = TailLimits::default();
     let (tail, following) = Tail::start(kept.clone(), &*bus, limits, stopping.clone()).await?;
-    tasks.spawn(following);
+    keep_log(tasks, writing, following).map_err(StartError::Threads)?;
     tasks.spawn(log::keep_days(
         settings.retention_days,
         kept,
@@ -272,6 +272,33 @@ async fn start_parts(
         drain: Drain::new(settings.drain),
     };
     Ok((parts, signalling))
+}
+
+/// Writer and tail on a thread of their own. Between a send and its delivery they are woken five times; among thousands of
+/// tasks of those who connect and catch up they would wait for their turn as often.
+fn keep_log(
+    tasks: &TaskTracker,
+    writing: impl Future<Output = ()> + Send + 'static,
+    following: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let (ended, end) = oneshot::channel::<()>();
+    std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                // As tasks, so that each is polled only when it was woken.
+                let writing = tokio::spawn(writing);
+                let _ = tokio::join!(writing, tokio::spawn(following));
+            });
+            drop(ended);
+        })?;
+    tasks.spawn(async move {
+        let _ = end.await;
+    });
+    Ok(())
 }
 
 /// Everything that is served, by path.
