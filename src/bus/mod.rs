@@ -17,7 +17,7 @@ use crate::model::{Event, ReadAdvanced, Seq};
 pub enum Announcement {
     /// By these events, in log order: from a writer in this process.
     Events(Arc<[Arc<Event>]>),
-    /// Up to this place: from elsewhere. The events are in the store.
+    /// Up to this place: from elsewhere. The events are in the store, where whoever follows the tail reads them.
     Grown(Seq),
 }
 

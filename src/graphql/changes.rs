@@ -17,6 +17,8 @@ const DEFAULT: usize = 200;
 const MAX: usize = 500;
 /// What the events of a page may say in all: ten seconds on a line of 50 kB a second. The first one passes in any case.
 const BYTES_MAX: usize = 512 * 1024;
+/// What is read for a page may hold, as the store counts it: JSON is a multiple of its text.
+const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A piece of the log.
 pub(super) struct ChangePage {
@@ -75,7 +77,10 @@ impl ChangePage {
             }
         }
         // One more than is shown: whether there is more for this viewer is known only from the next one.
-        let most = PageLimit::of(limit + 1);
+        let most = PageLimit {
+            items: limit + 1,
+            bytes: READ_BYTES_MAX,
+        };
         let page = store.replay(viewer, &Scope::Mine, after.seq, most, false);
         let page = page.await?;
         // Honoured by the bounds of the transaction that read the page: the log may be pruned at any time.
@@ -85,7 +90,8 @@ impl ChangePage {
         let mut items = page.items;
         let fitting = fitting(&items, limit);
         if fitting == items.len() {
-            return Ok(Self::page(store, items, page.end, false));
+            let has_more = page.end < page.bounds.head;
+            return Ok(Self::page(store, items, page.end, has_more));
         }
         items.truncate(fitting);
         let end = items.last().map_or(place, |last| last.cursor().seq);

@@ -248,6 +248,7 @@ impl CatchUp {
         let as_of = self.core.payloads.as_of();
         let Some(events) = self.core.tail.since(self.place, self.core.pace.ring) else {
             // Now the store has to say what may be read; what was lost stays lost.
+            self.turn = None;
             self.scope = what_is_left(access);
             return Ok(());
         };
@@ -277,7 +278,6 @@ impl CatchUp {
 
     /// Delivers a page from the store: rooms that are readable now, and where rooms were lost.
     async fn read_page(&mut self) -> Result<(), Stop> {
-        let as_of = self.core.payloads.as_of().read_from_store();
         let budget = self.line.outbox.budget_bytes();
         let limit = PageLimit {
             items: page_events(self.frame_bytes, budget),
@@ -285,9 +285,13 @@ impl CatchUp {
         };
         let viewer = &self.line.viewer.user.id;
         let store = &self.core.store;
-        let page = self
-            .retry(|| store.replay(viewer, &self.scope, self.place, limit, self.opening))
-            .await?;
+        let read = async || {
+            // From before it is read, and from after the wait for that: what is deleted meanwhile is read again.
+            let as_of = self.core.payloads.as_of().read_from_store();
+            let page = store.replay(viewer, &self.scope, self.place, limit, self.opening);
+            Ok((as_of, page.await?))
+        };
+        let (as_of, page) = self.retry(read).await?;
         self.starting = None;
         if self.place < page.bounds.floor {
             return self.resync(Resync::CursorExpired).await;

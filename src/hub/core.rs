@@ -39,7 +39,7 @@ pub(super) struct Core {
     pub(super) runtime: Handle,
     /// Lets a few catch-ups read at a time, so that when everyone comes back at once the others wait behind a few only.
     pub(super) reads: Semaphore,
-    /// Lets a few signals' payloads be made from the store at a time: they give way to all that is owed.
+    /// Lets a few read for signals at a time, for payloads or for what may be listened to: they give way to all that is owed.
     pub(super) renders: Semaphore,
     pub(super) pace: Pace,
     #[cfg(test)]

@@ -13,7 +13,11 @@ pub(super) fn begin(core: &Arc<Core>, line: &Arc<Line>, sub: Arc<Sub>, scope: Sc
     let (shared, line) = (core.clone(), line.clone());
     core.spawn(async move {
         let read = || read(&*shared.store, &line, &scope);
-        match shared.ask(&sub, read).await {
+        // A closed semaphore cannot be: it lives as long as the hub.
+        let permit = shared.renders.acquire().await;
+        let read = shared.ask(&sub, read).await;
+        drop(permit);
+        match read {
             Ok((place, access)) => {
                 let hand_over = HandOver { sub, place, access };
                 line.post(|mail| mail.listeners.push(hand_over));

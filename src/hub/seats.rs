@@ -87,6 +87,10 @@ impl Seats {
         self.by_viewer.get(viewer).map_or(&[], Vec::as_slice)
     }
 
+    pub(super) fn into_seats(self) -> impl Iterator<Item = Seat> {
+        self.slots.into_iter().flatten()
+    }
+
     pub(super) fn all(&self) -> Vec<SeatId> {
         self.by_line.values().flatten().copied().collect()
     }

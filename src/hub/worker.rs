@@ -21,7 +21,7 @@ use super::line::{Inbox, Line, Place, Sub};
 use super::operation::Rendered;
 use super::outbox::Queued;
 use super::roster::SeatId;
-use super::seats::{Seats, put_back};
+use super::seats::{Seat, Seats, put_back};
 use super::{Core, Item};
 use crate::error::Error;
 use crate::interleave::point;
@@ -152,9 +152,10 @@ impl Worker {
 
     /// The ring does not reach back to where this worker is: the store has what is missing.
     fn clear(&mut self) {
-        tracing::warn!(walked = %self.walked, "a fan-out worker fell behind the tail");
-        for id in self.seats.all() {
-            self.unseat(id, self.walked, Seq::ZERO);
+        tracing::warn!(walked = %self.walked, "the tail does not reach back to a fan-out worker; its subscriptions catch up");
+        // All at once: to take each from its room would be to look for it among all the others.
+        for seat in std::mem::take(&mut self.seats).into_seats() {
+            self.leave(seat, self.walked, Seq::ZERO);
         }
         self.walked = self.core.tail.head();
         self.listen_again();
@@ -254,9 +255,12 @@ impl Worker {
     /// Takes a seat away; its subscription catches up from the last event that it got. Everything up to `reached` was
     /// delivered to it, or up to what it missed.
     fn unseat(&mut self, id: SeatId, reached: Seq, must_reach: Seq) {
-        let Some(seat) = self.seats.remove(id) else {
-            return;
-        };
+        if let Some(seat) = self.seats.remove(id) {
+            self.leave(seat, reached, must_reach);
+        }
+    }
+
+    fn leave(&self, seat: Seat, reached: Seq, must_reach: Seq) {
         let place = match seat.missed {
             Some(missed) => Seq(missed.0.saturating_sub(1)),
             None => reached.max(seat.from),

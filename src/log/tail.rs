@@ -1,4 +1,4 @@
-//! The tail: the newest part of the log in memory, fed in order, healed from the store.
+//! The tail: the newest part of the log in memory, fed in order. What it misses is left to the store.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -190,12 +190,14 @@ impl Listeners {
 
     /// Of what was passed over nobody knows who has come back to which room, or has lost it: of what was said until then nothing is
     /// told to those who follow `roomRead`.
-    fn forget_own(&mut self) {
+    fn forget_own(&mut self, walked: Seq) {
         self.backlog.clear();
+        self.lanes.clear();
         drop(self.ear.take());
         for id in self.own.all() {
             if let Some(seat) = self.own.get_mut(id) {
                 seat.access.rooms.clear();
+                seat.from = walked;
             }
         }
     }
@@ -262,7 +264,8 @@ impl Worker {
         if sub.has_ended() {
             return;
         }
-        let remainder = match seating(place, self.walked, self.core.pace.seating) {
+        // However much that is: to follow it costs less than to ask again.
+        let remainder = match seating(place, self.walked, u64::MAX) {
             Seating::Ahead => Some(Vec::new()),
             Seating::Remainder { events } => self.core.tail.since(place, events),
             Seating::TooFar => None,
@@ -296,12 +299,13 @@ impl Worker {
 
     /// This worker has passed over a part of the log: what may be listened to is asked of the store again.
     pub(super) fn listen_again(&mut self) {
-        for id in self.listeners.rooms.all() {
-            if let Some(seat) = self.listeners.remove(id) {
-                listen::begin(&self.core, &seat.line, seat.sub, seat.access.scope);
-            }
+        let mut rooms = HashSet::new();
+        for seat in std::mem::take(&mut self.listeners.rooms).into_seats() {
+            rooms.extend(seat.access.rooms.keys().copied());
+            listen::begin(&self.core, &seat.line, seat.sub, seat.access.scope);
         }
-        self.listeners.forget_own();
+        self.listeners.forget_own(self.walked);
+        self.listeners.desert(rooms);
     }
 }
 

@@ -218,6 +218,9 @@ impl<A: Api> Reservation<A> {
         }
         // An id whose end the client has heard of is free, however late this task comes to hear of it.
         self.settle(None);
+        if self.end.is_some() {
+            return Err(Refused::Unknown);
+        }
         if self.conversation.runs(id) {
             return Err(Refused::Running);
         }
