@@ -36,11 +36,11 @@ impl<C: Subscriptions> Feed<C> {
     /// Serves the stream to its end.
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut wire: Wire<S>) {
         let end = self.run(&mut wire).await;
-        tracing::debug!(?end, "stream ended");
         // The subscription first: nothing more is queued for a stream that is closing. A client that is told the end may open
         // its next one at once, without waiting for this one's farewell.
         drop(self.connection);
         drop(self.counted);
+        tracing::debug!(?end, "stream ended");
         match end {
             End::Complete => wire.end(&self.last_words).await,
             End::Stopping => wire.end(b"").await,
