@@ -166,6 +166,7 @@ impl Client {
                 Then::Again(true) => retries = 0,
                 Then::Again(false) => retries += 1,
             }
+            // A client's own backoff, so that what a network does to one that waits is tried too.
             let wait = 2_f64.powi(retries.min(5)) + self.rng.random_range(0.3..3.0);
             sleep(self.habits.backoff.mul_f64(wait)).await;
         }
@@ -205,6 +206,7 @@ impl Client {
         let inner = error.get_ref();
         if let Some(refused) = inner.and_then(|inner| inner.downcast_ref::<Refused>()) {
             self.counts.refused += 1;
+            // `Retry-After`, which a server that is stormed counts on.
             sleep(refused.retry_after.unwrap_or_default()).await;
         }
         Then::Again(false)

@@ -63,6 +63,7 @@ impl Poster {
                 let error = &answer["errors"][0]["extensions"];
                 assert_eq!(error["retryable"], true, "{answer}");
             }
+            // As the clients that listen do: nothing tells one that only posts when it is worth another try.
             let wait = 2_f64.powi(retries.min(5)) + self.rng.random_range(0.3..3.0);
             sleep(self.habits.backoff.mul_f64(wait)).await;
         }

@@ -128,6 +128,7 @@ impl Client {
                 self.seen.streams.push(stream);
             }
             if self.reach.is_none() && self.rng.random_bool(0.5) {
+                // How long one is away decides whether it resumes from the ring or from the store.
                 sleep(Duration::from_millis(self.rng.random_range(1..500))).await;
             }
         }

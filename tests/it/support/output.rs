@@ -70,7 +70,8 @@ impl Output {
         let (lines, _) = (self.0.1)
             .wait_timeout_while(lines, DEADLINE, |lines| !lines.ended)
             .unwrap();
-        assert!(lines.ended, "the output does not end");
+        let text = lines.lines.join("\n");
+        assert!(lines.ended, "the output does not end:\n{text}");
     }
 
     /// All there is so far.

@@ -304,6 +304,7 @@ async fn give(
     link: Link,
 ) -> io::Result<WriteHalf<'_>> {
     while let Some((due, piece)) = queued.recv().await {
+        // The link's latency, then its bandwidth: time is what this proxy is for.
         sleep_until(due).await;
         if let Some(bytes_per_sec) = link.bytes_per_sec {
             let secs = piece.len() as f64 / f64::from(bytes_per_sec);

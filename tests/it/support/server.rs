@@ -5,14 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::output::{DEADLINE, Output, bare};
+use super::output::{Output, bare};
 
 /// The secret of servers that tests start, unless they say otherwise.
 const SECRET: &str = "the secret of the tests, which is no secret";
@@ -187,20 +187,9 @@ impl TestServer {
 
     /// Waits until it has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-                self.logs.wait_for_end();
-                return status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it does not end:\n{}",
-                self.logs.text()
-            );
-            // There is no portable wait with a deadline.
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        // What it says ends with it, and can be waited for with a deadline.
+        self.logs.wait_for_end();
+        self.child.wait().expect("it can be waited for")
     }
 
     /// Kills it and starts it again, on the same port and database.
