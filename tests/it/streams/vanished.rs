@@ -2,7 +2,7 @@
 //! it is acknowledged.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use serde_json::json;
@@ -12,7 +12,7 @@ use super::{EVENTS, SENT, Scene};
 use crate::support::Plan;
 
 /// Opens a stream, waits for its first bytes and then has its kernel drop whatever comes (SO_ATTACH_FILTER), so that nothing is
-/// acknowledged; says so, and stays until nobody reads what it says any more.
+/// acknowledged; says so, and stays until it is killed.
 const VANISH: &str = r#"
 import ctypes, socket, struct, sys
 host, port, request = sys.argv[1], int(sys.argv[2]), sys.stdin.read()
@@ -42,7 +42,7 @@ fn a_client_that_vanishes_is_given_up_once_it_leaves_a_beat_unanswered_for_too_l
     let request = Request::post(SENT, &variables).accept(EVENTS);
     let request = request.token(&scene.token);
     let addr = scene.server.addr();
-    let mut client = Command::new("python3")
+    let client = Command::new("python3")
         .args([
             "-c",
             VANISH,
@@ -53,9 +53,10 @@ fn a_client_that_vanishes_is_given_up_once_it_leaves_a_beat_unanswered_for_too_l
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    request.write_to(client.stdin.take().unwrap());
+    let mut client = Killed(client);
+    request.write_to(client.0.stdin.take().unwrap());
     let mut said = String::new();
-    let mut words = BufReader::new(client.stdout.take().unwrap());
+    let mut words = BufReader::new(client.0.stdout.take().unwrap());
     words.read_line(&mut said).unwrap();
     assert_eq!(said, "vanished\n");
     let begun = Instant::now();
@@ -68,6 +69,14 @@ fn a_client_that_vanishes_is_given_up_once_it_leaves_a_beat_unanswered_for_too_l
     eprintln!("given up after {:?}", begun.elapsed());
     // By the time it is said its place is free.
     assert_eq!(scene.follow().send(&scene.server).status(), 200);
-    client.kill().unwrap();
-    client.wait().unwrap();
+}
+
+/// A process that does not outlive the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
