@@ -2,9 +2,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use tokio::task::yield_now;
-
-use super::{EVENTS, LAST, Stage, of, room, settle};
+use super::{EVENTS, LAST, Stage, of, room};
 use crate::hub::worker::LANE_MAX;
 use crate::model::Visibility::Private;
 
@@ -33,13 +31,7 @@ async fn who_misses_the_first_picture_is_told_nothing_before_the_next() {
     stage.work().await;
     bob.stop_reading();
     // The first one is made and dropped, while the others are behind it.
-    stage.hold(false);
-    while stage.world.probe.held.load(SeqCst) > 0 {
-        yield_now().await;
-    }
-    stage.hold(true);
-    settle().await;
-    while stage.turn() {}
+    stage.let_one_through().await;
     assert_eq!(bob.heard().await, [""; 0]);
     // Now there is room for them, and they are not for him.
     stage.hold(false);
@@ -64,13 +56,7 @@ async fn what_waited_behind_a_missed_picture_does_not_come_before_the_next() {
     stage.say(r, "said too");
     stage.work().await;
     bob.stop_reading();
-    stage.hold(false);
-    while stage.world.probe.held.load(SeqCst) > 0 {
-        yield_now().await;
-    }
-    stage.hold(true);
-    settle().await;
-    while stage.turn() {}
+    stage.let_one_through().await;
     assert_eq!(bob.heard().await, [""; 0]);
     // It keeps up again and is to be told who is there while what it is not to be told still waits.
     stage.say(r, "asks again");

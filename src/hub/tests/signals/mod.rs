@@ -139,6 +139,17 @@ impl Stage {
         self.world.probe.is_held.store(held, SeqCst);
     }
 
+    /// What is being read is, and what waits behind it is held up in its turn.
+    async fn let_one_through(&mut self) {
+        self.hold(false);
+        while self.world.probe.held.load(SeqCst) > 0 {
+            yield_now().await;
+        }
+        self.hold(true);
+        settle().await;
+        while self.turn() {}
+    }
+
     fn store_has(&self, last: &str) {
         *self.world.probe.last.lock().unwrap() = last.to_owned();
     }
