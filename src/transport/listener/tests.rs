@@ -108,6 +108,21 @@ async fn an_upgraded_connection_is_the_stream_itself_and_keeps_its_place() {
     assert!(answer.ends_with("hello"), "{answer}");
 }
 
+/// A connection and its client, whose kernel takes little that the client does not read; the server's keeps so many bytes.
+async fn narrow(unsent_bytes: usize) -> (Conn, SocketAddr, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = tokio::net::TcpSocket::new_v4().unwrap();
+    client.set_recv_buffer_size(4 * 1024).unwrap();
+    let connecting = client.connect(listener.local_addr().unwrap());
+    let (accepted, client) = tokio::join!(listener.accept(), connecting);
+    let ((tcp, peer), client) = (accepted.unwrap(), client.unwrap());
+    socket2::SockRef::from(&tcp)
+        .set_send_buffer_size(unsent_bytes)
+        .unwrap();
+    let conn = Conn::new(tcp, Places::new(None).take(peer.ip()).unwrap());
+    (conn, peer, client)
+}
+
 /// A router that answers much at `/` and is taken over at `/stream`, and tells when that is asked for.
 fn stream_behind_an_answer(bytes: usize, asked: mpsc::UnboundedSender<()>) -> Router {
     let large = "x".repeat(bytes);
@@ -128,17 +143,8 @@ fn stream_behind_an_answer(bytes: usize, asked: mpsc::UnboundedSender<()>) -> Ro
 #[tokio::test]
 async fn a_stream_begins_behind_all_that_was_answered_before() {
     const BYTES: usize = 60_000;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = tokio::net::TcpSocket::new_v4().unwrap();
-    client.set_recv_buffer_size(4 * 1024).unwrap();
-    let connecting = client.connect(listener.local_addr().unwrap());
-    let (accepted, client) = tokio::join!(listener.accept(), connecting);
-    let ((tcp, peer), mut client) = (accepted.unwrap(), client.unwrap());
     // Its own kernel takes a part of the answer only.
-    socket2::SockRef::from(&tcp)
-        .set_send_buffer_size(4 * 1024)
-        .unwrap();
-    let conn = Conn::new(tcp, Places::new(None).take(peer.ip()).unwrap());
+    let (conn, peer, mut client) = narrow(4 * 1024).await;
     let (asked, mut was_asked) = mpsc::unbounded_channel();
     let router = stream_behind_an_answer(BYTES, asked);
     let drain = Drain::new(Duration::ZERO);
@@ -239,16 +245,7 @@ const LARGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// A connection that asked for a large answer, whose two kernels hold little of it; and what ends with the server's side.
 async fn asked_for_much() -> (TcpStream, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = tokio::net::TcpSocket::new_v4().unwrap();
-    client.set_recv_buffer_size(4 * 1024).unwrap();
-    let connecting = client.connect(listener.local_addr().unwrap());
-    let (accepted, client) = tokio::join!(listener.accept(), connecting);
-    let ((tcp, peer), mut client) = (accepted.unwrap(), client.unwrap());
-    socket2::SockRef::from(&tcp)
-        .set_send_buffer_size(64 * 1024)
-        .unwrap();
-    let conn = Conn::new(tcp, Places::new(None).take(peer.ip()).unwrap());
+    let (conn, peer, mut client) = narrow(64 * 1024).await;
     let large = bytes::Bytes::from(vec![b'x'; LARGE_BYTES]);
     let router = Router::new().route("/", get(move || std::future::ready(large.clone())));
     let drain = Drain::new(Duration::ZERO);
