@@ -30,7 +30,7 @@ use crate::transport::ws::protocol::Protocol;
 use crate::transport::ws::socket::Socket;
 use crate::transport::ws::speech::Speech;
 use crate::transport::ws::wire::{TextFrames, Wire};
-use crate::transport::ws::{AtOnce, Endpoint, INIT_BYTES_MAX, SUBPROTOCOL, Settings, Waits};
+use crate::transport::ws::{Endpoint, INIT_BYTES_MAX, SUBPROTOCOL, Settings, Waits};
 
 /// A pipe that holds all that a test says at once.
 pub(super) const PIPE_BYTES: usize = 1 << 20;
@@ -47,17 +47,7 @@ impl World {
     }
 
     pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            waits: Waits::default(),
-            at_once: AtOnce {
-                subscriptions: 2,
-                operations: 3,
-            },
-            connections_per_user: 0,
-            sockets_per_second: None,
-            addresses_apart: true,
-            origins: Arc::new(Origins::Listed(Vec::new())),
-        };
+        let mut settings = Stage::settings(Origins::Listed(Vec::new()));
         change(&mut settings);
         let stage = Arc::new(Stage::default());
         let drain = Drain::new(Duration::from_secs(10));
@@ -176,6 +166,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Of an operation without variables.
     pub(super) async fn ask(&mut self, id: &str, query: &str) {
         self.subscribe(id, query, Json::Null).await;
+    }
+
+    /// Of one that waits at a gate.
+    pub(super) async fn ask_at(&mut self, id: &str, query: &str, gate: &str) {
+        self.subscribe(id, query, json!({ "gate": gate })).await;
     }
 
     pub(super) async fn complete(&mut self, id: &str) {

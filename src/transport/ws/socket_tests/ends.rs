@@ -1,21 +1,22 @@
 //! What an end takes with it: a client's `complete`, the hub's, the socket's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::json;
+use tokio::io::DuplexStream;
 use tungstenite::Message;
 
-use super::client::{PIPE_BYTES, World};
+use super::client::{Client, PIPE_BYTES, World};
+use super::stage::Line;
 use crate::hub::Notice;
 
 /// What waits in a queue that others wait in must not keep its turn while nobody polls it.
 #[tokio::test]
 async fn what_runs_is_dropped_before_the_farewell() {
     let (world, mut client) = World::with_ada().await;
-    client
-        .subscribe("slow", "{ a }", json!({ "gate": "g" }))
-        .await;
+    client.ask_at("slow", "{ a }", "g").await;
     world.stage.under_way(1).await;
     client.say(json!({ "type": "connection_init" })).await;
     let Some(Ok(Message::Close(Some(close)))) = client.0.next().await else {
@@ -29,7 +30,7 @@ async fn what_runs_is_dropped_before_the_farewell() {
 #[tokio::test]
 async fn a_completed_query_is_stopped() {
     let (world, mut client) = World::with_ada().await;
-    client.subscribe("1", "{ a }", json!({ "gate": "g" })).await;
+    client.ask_at("1", "{ a }", "g").await;
     world.stage.under_way(1).await;
     client.complete("1").await;
     world.stage.dropped.acquire().await.unwrap().forget();
@@ -43,9 +44,7 @@ async fn a_completed_query_is_stopped() {
 #[tokio::test]
 async fn a_completed_mutation_is_finished_and_says_nothing() {
     let (world, mut client) = World::with_ada().await;
-    client
-        .subscribe("1", "mutation { a }", json!({ "gate": "g" }))
-        .await;
+    client.ask_at("1", "mutation { a }", "g").await;
     world.stage.under_way(1).await;
     client.complete("1").await;
     client.ask("2", "{ b }").await;
@@ -60,9 +59,7 @@ async fn a_completed_mutation_is_finished_and_says_nothing() {
 #[tokio::test]
 async fn a_subscription_completed_while_it_is_planned_does_not_begin() {
     let (world, mut client) = World::with_ada().await;
-    client
-        .subscribe("1", "subscription { a }", json!({ "gate": "g" }))
-        .await;
+    client.ask_at("1", "subscription { a }", "g").await;
     world.stage.under_way(1).await;
     client.complete("1").await;
     world.stage.dropped.acquire().await.unwrap().forget();
@@ -70,6 +67,15 @@ async fn a_subscription_completed_while_it_is_planned_does_not_begin() {
     client.ask("2", "{ a }").await;
     client.hear().await;
     assert!(world.stage.line().subscribed.lock().unwrap().is_empty());
+}
+
+/// Ada, whose `1` has begun.
+async fn subscribed() -> (World, Client<DuplexStream>, Arc<Line>) {
+    let (world, mut client) = World::with_ada().await;
+    client.ask("1", "subscription { a }").await;
+    let line = world.stage.line();
+    line.subscribed("1").await;
+    (world, client, line)
 }
 
 #[tokio::test]
@@ -91,10 +97,7 @@ async fn the_id_of_a_stream_that_the_hub_ended_is_free() {
 async fn the_id_is_free_for_the_message_that_comes_with_the_notice() {
     // Which of the two the socket sees first is left to chance.
     for _ in 0..20 {
-        let (world, mut client) = World::with_ada().await;
-        client.ask("1", "subscription { a }").await;
-        let line = world.stage.line();
-        line.subscribed("1").await;
+        let (_world, mut client, line) = subscribed().await;
         line.end("1");
         client.ask("1", "{ b }").await;
         assert_eq!(client.hear().await["type"], "error");
@@ -106,10 +109,7 @@ async fn the_id_is_free_for_the_message_that_comes_with_the_notice() {
 async fn a_stale_notice_does_not_end_the_next_stream_of_its_id() {
     // Which of the two the socket sees first is left to chance.
     for _ in 0..20 {
-        let (world, mut client) = World::with_ada().await;
-        client.ask("1", "subscription { a }").await;
-        let line = world.stage.line();
-        line.subscribed("1").await;
+        let (_world, mut client, line) = subscribed().await;
         // Both sides end it at once, and the client begins anew before it has heard.
         client.complete("1").await;
         client.ask("1", "subscription { a }").await;
@@ -147,7 +147,7 @@ async fn a_subscription_that_cannot_be_planned_now_closes_1013() {
 #[tokio::test]
 async fn a_socket_that_ends_takes_its_work_with_it() {
     let (world, mut client) = World::with_ada().await;
-    client.subscribe("q", "{ a }", json!({ "gate": "g" })).await;
+    client.ask_at("q", "{ a }", "g").await;
     client.ask("s", "subscription { a }").await;
     let line = world.stage.line();
     line.subscribed("s").await;

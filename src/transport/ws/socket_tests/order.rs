@@ -9,9 +9,7 @@ use super::client::{PIPE_BYTES, World};
 #[tokio::test]
 async fn queries_do_not_wait_for_one_another() {
     let (world, mut client) = World::with_ada().await;
-    client
-        .subscribe("slow", "{ a }", json!({ "gate": "g" }))
-        .await;
+    client.ask_at("slow", "{ a }", "g").await;
     client.ask("fast", "{ b }").await;
     assert_eq!(client.hear().await["id"], "fast");
     assert_eq!(client.hear().await["type"], "complete");
@@ -69,9 +67,7 @@ async fn a_subscription_begins_before_the_mutation_that_came_after_it() {
 #[tokio::test]
 async fn a_mutation_of_several_fields_holds_back_those_after_it() {
     let (world, mut client) = World::with_ada().await;
-    client
-        .subscribe("1", "mutation { a b }", json!({ "gate": "g" }))
-        .await;
+    client.ask_at("1", "mutation { a b }", "g").await;
     client.ask("2", "mutation { c }").await;
     client.ask("3", "{ q }").await;
     assert_eq!(client.hear().await["id"], "3", "queries go on");
@@ -118,7 +114,7 @@ async fn a_request_that_is_refused_is_an_error_and_not_a_next() {
 async fn what_a_client_has_going_is_bounded() {
     let (_world, mut client) = World::with_ada().await;
     for id in ["a", "b", "c", "d"] {
-        client.subscribe(id, "{ a }", json!({ "gate": "g" })).await;
+        client.ask_at(id, "{ a }", "g").await;
     }
     let error = client.hear().await;
     assert_eq!(
@@ -162,8 +158,7 @@ async fn of_many_queries_said_at_once_no_more_answers_wait_than_a_few() {
     client.init("ada").await;
     let line = world.stage.line();
     for n in 0..QUERIES {
-        let gate = json!({ "gate": "large" });
-        client.subscribe(&format!("{n}"), "{ large }", gate).await;
+        client.ask_at(&format!("{n}"), "{ large }", "large").await;
     }
     // All have been heard: what is behind them was answered.
     client.say(json!({ "type": "ping" })).await;
@@ -190,13 +185,12 @@ async fn a_query_that_has_not_begun_can_be_stopped_and_leaves_its_place_to_the_n
     let mut client = world.pipe(PIPE_BYTES).await;
     client.init("ada").await;
     for n in 0..4 {
-        let gate = json!({ "gate": format!("{n}") });
-        client.subscribe(&format!("{n}"), "{ a }", gate).await;
+        let id = format!("{n}");
+        client.ask_at(&id, "{ a }", &id).await;
     }
     world.stage.under_way(4).await;
     // If it began it would keep the place of whom it takes it from.
-    let gate = json!({ "gate": "stopped" });
-    client.subscribe("stopped", "{ a }", gate).await;
+    client.ask_at("stopped", "{ a }", "stopped").await;
     client.ask("last", "{ a }").await;
     client.complete("stopped").await;
     // One that runs goes too, and makes room.

@@ -15,7 +15,8 @@ use crate::document::Prepared;
 use crate::error::Error;
 use crate::hub::{Envelope, Frame, Notice, Outbox};
 use crate::model::{Cursor, Timestamp, User, UserId};
-use crate::transport::ws::{Api, Subscriptions, frame};
+use crate::transport::http::Origins;
+use crate::transport::ws::{Api, AtOnce, Settings, Subscriptions, Waits, frame};
 
 pub(in crate::transport) const HEAD: &str = "00000000010000000007";
 
@@ -63,6 +64,21 @@ impl Default for Stage {
 }
 
 impl Stage {
+    /// For one client with little going on.
+    pub(in crate::transport) fn settings(origins: Origins) -> Settings {
+        Settings {
+            waits: Waits::default(),
+            at_once: AtOnce {
+                subscriptions: 2,
+                operations: 3,
+            },
+            connections_per_user: 0,
+            sockets_per_second: None,
+            addresses_apart: true,
+            origins: Arc::new(origins),
+        }
+    }
+
     fn gate(&self, name: &str) -> Arc<watch::Sender<bool>> {
         let mut gates = self.gates.lock().unwrap();
         let gate = gates.entry(name.to_owned());

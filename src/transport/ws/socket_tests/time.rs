@@ -278,16 +278,14 @@ async fn an_operation_that_takes_too_long_is_given_up() {
     client.init("ada").await;
     for query in ["{ a }", "mutation { a }"] {
         let start = Instant::now();
-        client.subscribe("1", query, json!({ "gate": "g" })).await;
+        client.ask_at("1", query, "g").await;
         let error = client.hear_any().await;
         assert_eq!(error["type"], "error");
         assert_eq!(error["payload"][0]["extensions"]["code"], "UNAVAILABLE");
         assert_eq!(start.elapsed().as_secs(), 10);
     }
     let start = Instant::now();
-    client
-        .subscribe("1", "subscription { a }", json!({ "gate": "g" }))
-        .await;
+    client.ask_at("1", "subscription { a }", "g").await;
     assert_eq!(client.close_code().await, 1013);
     assert_eq!(start.elapsed().as_secs(), 10);
 }
@@ -320,14 +318,12 @@ async fn a_socket_that_leaves_answers_its_mutations_first_and_begins_nothing_new
     let world = World::new();
     let mut client = world.pipe(PIPE_BYTES).await;
     client.init("ada").await;
-    client
-        .subscribe("1", "mutation { a }", json!({ "gate": "g" }))
-        .await;
+    client.ask_at("1", "mutation { a }", "g").await;
     client.subscribe("q", "{ a }", json!(null)).await;
     client.hear().await;
     client.hear().await;
     for (id, query) in [("s", "subscription { busy }"), ("x", "{ a }")] {
-        client.subscribe(id, query, json!({ "gate": "s" })).await;
+        client.ask_at(id, query, "s").await;
         world.stage.under_way(1).await;
     }
     world.drain.begin();

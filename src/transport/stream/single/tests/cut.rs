@@ -36,9 +36,7 @@ async fn a_fresh_token_before_the_stream_counts_for_the_stream() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_for_ten_seconds_is_cut_off() {
     let (desk, token, client) = Desk::with_stream("ada", 16).await;
-    desk.execute(&token, "q", "{ longer_than_that }")
-        .await
-        .unwrap();
+    desk.begin(&token, "q", "{ longer_than_that }").await;
     let begun = Instant::now();
     while desk.drain.sockets() > 0 {
         tokio::time::sleep(SECOND / 10).await;
@@ -50,7 +48,7 @@ async fn a_client_that_takes_nothing_for_ten_seconds_is_cut_off() {
 #[tokio::test(start_paused = true)]
 async fn what_the_hub_closes_is_cut() {
     let (desk, token, client) = Desk::with_stream("ada", 1024).await;
-    desk.execute(&token, "q", "{ a }").await.unwrap();
+    desk.begin(&token, "q", "{ a }").await;
     desk.stage.line().tell(Notice::Close(4403, "withdrawn"));
     let (text, ended) = until_its_end(client).await;
     assert!(!text.ends_with("0\r\n\r\n"), "{text}");
@@ -60,12 +58,8 @@ async fn what_the_hub_closes_is_cut() {
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_cannot_begin_now_cuts_the_stream_and_one_that_never_can_is_told() {
     let (desk, token, client) = Desk::with_stream("ada", 1024).await;
-    desk.execute(&token, "x", "subscription { refused }")
-        .await
-        .unwrap();
-    desk.execute(&token, "y", "subscription { busy }")
-        .await
-        .unwrap();
+    desk.begin(&token, "x", "subscription { refused }").await;
+    desk.begin(&token, "y", "subscription { busy }").await;
     let (text, ended) = until_its_end(client).await;
     let refused = r#"{"errors":[{"message":"refused"}]}"#;
     assert_eq!(text, next("x", refused) + &complete("x"));
@@ -75,9 +69,7 @@ async fn a_subscription_that_cannot_begin_now_cuts_the_stream_and_one_that_never
 #[tokio::test(start_paused = true)]
 async fn a_client_that_goes_ends_its_operations() {
     let (desk, token, client) = Desk::with_stream("ada", 1024).await;
-    desk.execute(&token, "s", "subscription { s }")
-        .await
-        .unwrap();
+    desk.begin(&token, "s", "subscription { s }").await;
     let line = desk.stage.line();
     line.subscribed("s").await;
     drop(client);

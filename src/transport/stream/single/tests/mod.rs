@@ -21,7 +21,7 @@ use crate::transport::drain::Drain;
 use crate::transport::http::Origins;
 use crate::transport::stream::chunked::Chunked;
 use crate::transport::ws::socket_tests::stage::Stage;
-use crate::transport::ws::{Api, AtOnce, Endpoint, Settings, Waits};
+use crate::transport::ws::{Api, Endpoint};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,17 +35,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let (stage, drain) = (Arc::new(Stage::default()), Drain::new(10 * SECOND));
-        let settings = Settings {
-            waits: Waits::default(),
-            at_once: AtOnce {
-                subscriptions: 2,
-                operations: 3,
-            },
-            connections_per_user: 0,
-            sockets_per_second: None,
-            addresses_apart: true,
-            origins: Arc::new(Origins::Any),
-        };
+        let settings = Stage::settings(Origins::Any);
         let endpoint = Endpoint::new(stage.clone(), settings, drain.clone());
         Self {
             stage,
@@ -111,13 +101,23 @@ impl Desk {
 }
 
 impl Desk {
+    /// Executes what is not refused.
+    async fn begin(&self, token: &str, id: &str, query: &str) {
+        assert_eq!(self.execute(token, id, query).await, Ok(()));
+    }
+
+    /// The same of what waits at a gate.
+    async fn begin_at(&self, token: &str, id: &str, query: &str, gate: &str) {
+        let variables = json!({ "gate": gate });
+        let executed = self.execute_with(token, id, query, variables);
+        assert_eq!(executed.await, Ok(()));
+    }
+
     /// Queries with answers of a megabyte each, all under way before the first of them ends.
     async fn execute_large(&self, token: &str, how_many: usize) {
-        let gate = json!({ "gate": "large" });
         for nth in 0..how_many {
             let id = nth.to_string();
-            let executed = self.execute_with(token, &id, "{ large }", gate.clone());
-            assert_eq!(executed.await, Ok(()));
+            self.begin_at(token, &id, "{ large }", "large").await;
         }
         let all = u32::try_from(how_many).unwrap();
         self.stage.under_way(all).await;

@@ -11,10 +11,7 @@ use super::{Desk, SECOND, complete, next, until_its_end};
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stops_lets_mutations_be_answered() {
     let (desk, token, client) = Desk::with_stream("ada", 1024).await;
-    let gate = json!({ "gate": "g" });
-    desk.execute_with(&token, "m", "mutation { send }", gate)
-        .await
-        .unwrap();
+    desk.begin_at(&token, "m", "mutation { send }", "g").await;
     desk.stage.under_way(1).await;
     // One that waits for its stream is not waited for.
     desk.reserve("bob").await;
@@ -32,7 +29,7 @@ async fn a_server_that_stops_lets_mutations_be_answered() {
 #[tokio::test(start_paused = true)]
 async fn what_is_on_its_way_when_the_server_begins_to_stop_does_not_begin() {
     let (desk, token, mut client) = Desk::with_stream("ada", 1024).await;
-    desk.execute(&token, "q", "{ a }").await.unwrap();
+    desk.begin(&token, "q", "{ a }").await;
     // The stream is there.
     client.read_u8().await.unwrap();
     {
@@ -77,7 +74,7 @@ async fn what_waits_is_not_written_past_the_end_of_the_token_when_the_server_sto
     let (desk, token, client) = Desk::with_stream("ada 20", 16).await;
     // Five seconds before its end, the leeway counted.
     tokio::time::sleep(45 * SECOND).await;
-    desk.execute(&token, "q", "{ a }").await.unwrap();
+    desk.begin(&token, "q", "{ a }").await;
     desk.ended(&token, "q").await;
     desk.drain.begin();
     tokio::task::yield_now().await;
