@@ -20,6 +20,16 @@ const STUCK: Duration = Duration::from_secs(60);
 /// Less than a few frames, so that a catch-up waits for its reader.
 const TINY_BUDGET_BYTES: usize = 600;
 
+/// Ada's room with so many messages.
+async fn written(world: &World, messages: usize) -> RoomId {
+    let room = world.create("ada", Private);
+    for n in 0..messages {
+        world.send(room, &format!("message {n}"));
+    }
+    world.settled().await;
+    room
+}
+
 #[tokio::test]
 async fn readers_that_take_nothing_let_others_begin() {
     // From the ring, and from the store.
@@ -29,11 +39,7 @@ async fn readers_that_take_nothing_let_others_begin() {
             ..TailLimits::default()
         };
         let world = World::with(2, limits).await;
-        let room = world.create("ada", Private);
-        for n in 0..100 {
-            world.send(room, &format!("message {n}"));
-        }
-        world.settled().await;
+        written(&world, 100).await;
         let mut stuck = Vec::new();
         for _ in 0..2 * Core::STARTS {
             let client = world.client_with("ada", TINY_BUDGET_BYTES);
@@ -96,11 +102,7 @@ async fn nobody_is_let_in_while_as_many_as_may_are_beginning() {
 #[tokio::test]
 async fn those_who_walk_the_ring_take_turns() {
     let world = World::new().await;
-    let room = world.create("ada", Private);
-    for n in 0..100 {
-        world.send(room, &format!("message {n}"));
-    }
-    world.settled().await;
+    written(&world, 100).await;
     let turns = world.hub.core.turns.clone();
     let all = u32::try_from(Core::turns()).unwrap();
     let walking = turns.clone().acquire_many_owned(all).await.unwrap();
@@ -148,11 +150,7 @@ async fn what_was_unsubscribed_while_it_waited_for_its_turn_asks_the_store_for_n
 #[tokio::test]
 async fn a_long_way_to_the_head_is_looked_through_in_pieces_and_others_run_in_between() {
     let world = World::new().await;
-    let room = world.create("ada", Private);
-    for n in 0..2_000 {
-        world.send(room, &format!("message {n}"));
-    }
-    world.settled().await;
+    let room = written(&world, 2_000).await;
     let turns = Arc::new(AtomicU32::new(0));
     let others = tokio::spawn(take_turns(turns.clone()));
     let looks = Rc::new(RefCell::new(Vec::new()));
