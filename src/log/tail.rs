@@ -158,12 +158,12 @@ impl Tail {
     /// begins anew at the end of the log, and who is not there yet catches up from the store, which knows who lost what. Nothing
     /// is read for it: that would wait behind all who catch up, and what is announced meanwhile with it.
     fn begin_anew(&self, head: Seq) {
-        let began = {
+        let (after, began) = {
             let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-            ring.begin_anew(head)
+            (ring.head(), ring.begin_anew(head))
         };
         if began {
-            tracing::warn!(%head, "announcements were lost; the tail begins anew");
+            tracing::warn!(%after, %head, "announcements were lost; the tail begins anew");
             self.tell(head);
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Checker<'a> {
     pub(super) log: &'a Log,
     pub(super) record: &'a Record,
     pub(super) deletions: &'a Deletions,
+    /// The tail missed something after this place, and from there on anyone may have been served from the store.
+    pub(super) missed: Seq,
     pub(super) found: Findings,
 }
 

@@ -108,6 +108,7 @@ impl Checker<'_> {
         gone.is_none_or(|gone| gone > head)
             && case.stream.shape != Shape::Waiting
             && self.log.entry(seq).at > case.live
+            && seq <= self.missed
             && head - seq.min(head) < EVENTS
             && self.log.bytes_between(seq, head.max(seq)) < BYTES
     }

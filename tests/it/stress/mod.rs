@@ -26,8 +26,8 @@ use self::check::{Checker, Findings, deletions};
 use self::client::{Client, Counts, Order, Seen, Stall, Word};
 use self::director::{Cast, Director, Record};
 use self::log::Log;
-use self::stream::{Stream, User};
-use crate::support::{Plan, TestServer, seed};
+use self::stream::{Seq, Stream, User};
+use crate::support::{Plan, TestServer, field, seed};
 
 const CLIENTS: usize = 200;
 const USERS: usize = 150;
@@ -115,13 +115,23 @@ fn missed_bytes(seen: &Seen, log: &Log, (began, ended): &Stall) -> usize {
     missed.map(|item| item.bytes).sum()
 }
 
-fn check(log: &Log, record: &Record, seen: &[Seen]) -> Findings {
+/// The places after which the tail missed something and began anew.
+fn missed(logs: &str) -> Vec<Seq> {
+    let lines = logs
+        .lines()
+        .filter(|line| line.contains("the tail begins anew"));
+    let after = |line| field(line, "\"after\":\"")?.parse().ok();
+    lines.map(|line| after(line).expect(line)).collect()
+}
+
+fn check(log: &Log, record: &Record, seen: &[Seen], missed: Option<Seq>) -> Findings {
     let streams = || seen.iter().flat_map(|seen| &seen.streams);
     let deletions = deletions(streams());
     let mut checker = Checker {
         log,
         record,
         deletions: &deletions,
+        missed: missed.unwrap_or(Seq::MAX),
         found: Findings::default(),
     };
     streams().for_each(|stream: &Stream| checker.stream(stream));
@@ -217,10 +227,10 @@ async fn each_stream_is_what_its_viewer_may_see_once_and_in_order() {
     let play = timeout(limit, play(&server, &mut rng, secs));
     let (seen, record) = play.await.expect("it ends in time");
     server.kill();
-    let began_anew = server.logs().text().matches("the tail begins anew").count();
+    let missed = missed(&server.logs().text());
     let log = Log::read(&server.database(), &record).await;
     assert_sent_once(&log, &record);
-    let found = check(&log, &record, &seen);
+    let found = check(&log, &record, &seen, missed.first().copied());
     let sum = Sum::of(&log, &record, &seen);
     eprintln!(
         "{} messages in {:?}: {} events, {} shown, {} exact, {} as a replay may, {} revoked, {} refused, {} blanked",
@@ -235,7 +245,7 @@ async fn each_stream_is_what_its_viewer_may_see_once_and_in_order() {
         found.blanked
     );
     eprintln!(
-        "{} of {} stalls full, the tail began anew {began_anew} times, {:?}, {:?}, refused {:?}",
+        "{} of {} stalls full, the tail began anew after {missed:?}, {:?}, {:?}, refused {:?}",
         sum.full, sum.stalls, sum.counts, record.done, record.refused
     );
     let some = &found.violations[..found.violations.len().min(20)];
