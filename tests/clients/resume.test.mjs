@@ -65,7 +65,8 @@ test('a ping forgets a subscription that has been completed', async t => {
 })
 
 // The server gives up a socket that does not answer, but cannot tell a client whom nothing reaches: it has to notice itself.
-test('a client notices a line that has gone silent, and nothing is lost', async t => {
+/** A room, followed by a client that asks often whether its line lives. */
+async function lift(t) {
   const server = await Server.start(t)
   const proxy = await Proxy.listen(t, () => server.port)
   const api = new Api(() => server.http, token('ada'))
@@ -76,11 +77,35 @@ test('a client notices a line that has gone silent, and nothing is lost', async 
   client.subscribe(MESSAGE_SENT, { roomId }, { next: payload => stream.take(payload), error: error => stream.fail(error), complete() {} })
   await client.positions(all => all.length === 1, 'it is live')
   const { head } = await api.ask(HEAD)
+  const say = body => api.ask(SEND, { input: { id: uuid(), roomId, body } })
+  const hears = async () => {
+    const log = await readLog(api, head)
+    await stream.reaches(log.at(-1).cursor)
+    stream.mustBe(log)
+  }
+  return { proxy, client, say, hears }
+}
+
+test('a client notices a line that has gone silent, and nothing is lost', async t => {
+  const { proxy, client, say, hears } = await lift(t)
   proxy.silence()
-  for (const body of ['one', 'two']) await api.ask(SEND, { input: { id: uuid(), roomId, body } })
-  const log = await readLog(api, head)
-  await stream.reaches(log.at(-1).cursor)
-  stream.mustBe(log)
+  for (const body of ['one', 'two']) await say(body)
+  await hears()
+  assert.deepEqual(client.closes, [4499])
+})
+
+test('a client notices it too where something comes after it has asked', async t => {
+  const { proxy, client, say, hears } = await lift(t)
+  // With no ping under way, so that the next is the one that is not answered.
+  const once = (event, wanted) => new Promise(resolve => client.under.on(event, received => received === wanted && resolve()))
+  await once('pong', true)
+  proxy.silence({ down: false })
+  await once('ping', false)
+  await say('one')
+  await hears()
+  proxy.silence()
+  await say('two')
+  await hears()
   assert.deepEqual(client.closes, [4499])
 })
 

@@ -46,9 +46,12 @@ export class Proxy extends Watched {
     for (const cut of this.#open) cut()
   }
 
-  /** Nothing more is carried on the connections that there are, and nobody is told. New ones are carried. */
-  silence() {
-    for (const ways of this.#ways) for (const way of ways) way.silence()
+  /** Nothing more is carried on the connections that there are, or only towards the client (`down`), and nobody is told. New ones are carried. */
+  silence({ down = true } = {}) {
+    for (const [towardsClient, towardsServer] of this.#ways) {
+      towardsServer.silence()
+      if (down) towardsClient.silence()
+    }
   }
 
   /** Lets connections through again. */
