@@ -1,7 +1,7 @@
 //! Writer and tail over a real database file, with a bus that does not keep its word.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -67,77 +67,70 @@ impl Command for MakeRoom {
     }
 }
 
-/// Loses every third announcement, repeats every fourth, and tells every fifth one late.
-#[derive(Default)]
-struct UnreliableBus {
+/// Carries each announcement as `carry` does.
+struct FaultyBus<F> {
     inner: LocalBus,
-    told: AtomicUsize,
-    late: std::sync::Mutex<Option<Announcement>>,
+    carry: F,
 }
 
-impl Bus for UnreliableBus {
+impl<F: Fn(&LocalBus, Announcement)> FaultyBus<F> {
+    fn new(carry: F) -> Self {
+        let inner = LocalBus::new();
+        Self { inner, carry }
+    }
+}
+
+impl<F: Fn(&LocalBus, Announcement) + Send + Sync + 'static> Bus for FaultyBus<F> {
     fn announce(&self, announcement: Announcement) {
-        let nth = self.told.fetch_add(1, Ordering::SeqCst) + 1;
-        let late = self.late.lock().unwrap().take();
+        (self.carry)(&self.inner, announcement);
+    }
+
+    fn newest(&self) -> Newest {
+        self.inner.newest()
+    }
+
+    fn listen(&self) -> broadcast::Receiver<Announcement> {
+        self.inner.listen()
+    }
+
+    fn announce_reads(&self, reads: Reads) {
+        self.inner.announce_reads(reads);
+    }
+
+    fn listen_reads(&self) -> broadcast::Receiver<Reads> {
+        self.inner.listen_reads()
+    }
+}
+
+/// Loses every third announcement, repeats every fourth, and tells every fifth one late.
+fn unreliable() -> impl Bus {
+    let (told, late) = (AtomicUsize::new(0), Mutex::new(None::<Announcement>));
+    FaultyBus::new(move |bus: &LocalBus, announcement: Announcement| {
+        let nth = told.fetch_add(1, Ordering::SeqCst) + 1;
+        let was_late = late.lock().unwrap().take();
         match nth {
             _ if nth.is_multiple_of(3) => {}
             _ if nth.is_multiple_of(4) => {
-                self.inner.announce(announcement.clone());
-                self.inner.announce(announcement);
+                bus.announce(announcement.clone());
+                bus.announce(announcement);
             }
-            _ if nth.is_multiple_of(5) => *self.late.lock().unwrap() = Some(announcement),
-            _ => self.inner.announce(announcement),
+            _ if nth.is_multiple_of(5) => *late.lock().unwrap() = Some(announcement),
+            _ => bus.announce(announcement),
         }
-        if let Some(late) = late {
-            self.inner.announce(late);
+        if let Some(late) = was_late {
+            bus.announce(late);
         }
-    }
-
-    fn newest(&self) -> Newest {
-        self.inner.newest()
-    }
-
-    fn listen(&self) -> broadcast::Receiver<Announcement> {
-        self.inner.listen()
-    }
-
-    fn announce_reads(&self, reads: Reads) {
-        self.inner.announce_reads(reads);
-    }
-
-    fn listen_reads(&self) -> broadcast::Receiver<Reads> {
-        self.inner.listen_reads()
-    }
+    })
 }
 
 /// Announces only while it is told to.
-struct MutedBus {
-    inner: LocalBus,
-    announced: Arc<AtomicBool>,
-}
-
-impl Bus for MutedBus {
-    fn announce(&self, announcement: Announcement) {
-        if self.announced.load(Ordering::SeqCst) {
-            self.inner.announce(announcement);
+fn muted(announced: &Arc<AtomicBool>) -> impl Bus {
+    let announced = announced.clone();
+    FaultyBus::new(move |bus: &LocalBus, announcement| {
+        if announced.load(Ordering::SeqCst) {
+            bus.announce(announcement);
         }
-    }
-
-    fn newest(&self) -> Newest {
-        self.inner.newest()
-    }
-
-    fn listen(&self) -> broadcast::Receiver<Announcement> {
-        self.inner.listen()
-    }
-
-    fn announce_reads(&self, reads: Reads) {
-        self.inner.announce_reads(reads);
-    }
-
-    fn listen_reads(&self) -> broadcast::Receiver<Reads> {
-        self.inner.listen_reads()
-    }
+    })
 }
 
 struct Rig {
@@ -217,7 +210,7 @@ async fn follow(tail: Arc<Tail>, store: Arc<dyn Store>, end: Seq) -> Vec<Arc<Eve
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_commands_get_gapless_places_whatever_the_bus_does() {
-    let rig = Rig::start(UnreliableBus::default()).await;
+    let rig = Rig::start(unreliable()).await;
     let followed = tokio::spawn(follow(rig.tail.clone(), rig.store.clone(), Seq(450)));
     let mut senders = JoinSet::new();
     for n in 0..500 {
@@ -250,12 +243,8 @@ async fn concurrent_commands_get_gapless_places_whatever_the_bus_does() {
 
 #[tokio::test]
 async fn what_was_not_announced_is_left_to_the_store() {
-    let (bus, announced) = (LocalBus::new(), Arc::new(AtomicBool::new(true)));
-    let rig = Rig::start(MutedBus {
-        inner: bus,
-        announced: announced.clone(),
-    })
-    .await;
+    let announced = Arc::new(AtomicBool::new(true));
+    let rig = Rig::start(muted(&announced)).await;
     let make = async || rig.writer.submit(MakeRoom { refuse: false }).await.unwrap();
     make().await;
     rig.tail_reaches(Seq(1)).await;
