@@ -18,6 +18,7 @@ test('graphql-sse over one connection shows the codes of errors', t => refusals.
 test('graphql-sse over one connection ends a refused subscription and goes on with the others', t =>
   refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test('graphql-sse over one connection asks for a fresh token when one is not accepted', t => refusals.aBadTokenIsAskedForAgain(t, open))
+test('graphql-sse over one connection waits for a token that is out of reach', t => refusals.aTokenOutOfReachIsWaitedFor(t, open))
 
 /** A server behind a proxy, rooms of ada's in it, and a client. */
 async function scene(t, { rooms = 1, settings } = {}) {

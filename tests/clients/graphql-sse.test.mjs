@@ -6,3 +6,4 @@ import { ride } from './src/ride.mjs'
 test('graphql-sse ends with exactly the log, however often it is cut off', t => ride(t, { open, cuts: 20, kills: 2, history: 1_000 }))
 test('graphql-sse ends a refused subscription and goes on with the others', t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test('graphql-sse asks for a fresh token when one is not accepted', t => refusals.aBadTokenIsAskedForAgain(t, open))
+test('graphql-sse waits for a token that is out of reach', t => refusals.aTokenOutOfReachIsWaitedFor(t, open))

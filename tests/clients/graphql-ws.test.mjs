@@ -9,4 +9,5 @@ test('graphql-ws ends with exactly the log, however bad its networks are', t => 
 test('graphql-ws shows the codes of errors', t => refusals.codesAreSeen(t, open))
 test('graphql-ws ends a refused subscription and goes on with the others', t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test('graphql-ws asks for a fresh token when one is not accepted', t => refusals.aBadTokenIsAskedForAgain(t, open))
+test('graphql-ws waits for a token that is out of reach', t => refusals.aTokenOutOfReachIsWaitedFor(t, open))
 test('graphql-ws loses nothing when its token expires', t => refusals.anExpiringTokenCostsNothing(t, open))

@@ -52,7 +52,13 @@ async function sendUntil({ stream, send, given, client }, enough) {
 for (const [name, open] of [['graphql-ws', stock.open], ['Apollo Client', apollo.open]]) {
   test(`${name} renews its token in place, again and again, and its socket stays`, async t => {
     // `expiresAt` is that of the token, without what the server forgives: renewed once a second.
-    const all = await scene(t, open, () => good(5))
+    // Now and then there is none to be had; the first is that of `connection_init`.
+    let asked = 0
+    const all = await scene(t, open, () => {
+      asked += 1
+      if (asked % 3 === 0) throw new Error('no way to get a token')
+      return good(5)
+    })
     const asOf = Date.now()
     await sendUntil(all, given => given >= 4 && Date.now() > asOf + 8_000)
     assert.deepEqual(all.client.closes, [], 'it outlived the first token')
@@ -65,6 +71,18 @@ for (const [name, open] of [['graphql-ws', stock.open], ['Apollo Client', apollo
     const all = await scene(t, open, () => (closed ? token('ada') : old))
     all.client.under.on('closed', () => (closed = true))
     await sendUntil(all, (_, closes) => closes.length > 0)
+    assert.deepEqual(all.client.closes, [4403])
+  })
+
+  test(`${name} loses nothing where its renewals are refused`, async t => {
+    let [asked, closed] = [0, false]
+    const all = await scene(t, open, () => {
+      asked += 1
+      if (closed) return token('ada')
+      return asked === 1 ? good(3) : token('ada', -3600)
+    })
+    all.client.under.on('closed', () => (closed = true))
+    await sendUntil(all, (given, closes) => given > 1 && closes.length > 0)
     assert.deepEqual(all.client.closes, [4403])
   })
 }

@@ -17,6 +17,7 @@ test(`${name} ends with exactly the log, however often it is cut off`, t => ride
 test(`${name} shows the codes of errors`, t => refusals.codesAreSeen(t, open))
 test(`${name} ends a refused subscription and goes on with the others`, t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test(`${name} asks for a fresh token when one is not accepted`, t => refusals.aBadTokenIsAskedForAgain(t, open))
+test(`${name} waits for a token that is out of reach`, t => refusals.aTokenOutOfReachIsWaitedFor(t, open))
 test(`${name} loses nothing when its token expires`, t => refusals.anExpiringTokenCostsNothing(t, open))
 
 /** Bytes of the answer to an upgrade: they are the same each time. */

@@ -43,7 +43,9 @@ export class Stream extends Watched {
 
   /** The stream must not end. */
   fail(error) {
-    this.failed(new Error(`${this.name} ended: ${JSON.stringify(error?.message ?? error)}`))
+    // A CloseEvent shows nothing by itself.
+    const { message, code, reason } = error ?? {}
+    this.failed(new Error(`${this.name} ended: ${JSON.stringify(message ?? (code ? { code, reason } : error))}`))
   }
 
   /** How often the server said that the replay is over. */

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { Api, uuid } from './api.mjs'
 import { CREATE_ROOM, EVENTS, HEAD, MESSAGE_SENT, SEND } from './documents.mjs'
+import { noLinks } from './link.mjs'
 import { Stream } from './log.mjs'
+import { Proxy } from './proxy.mjs'
 import { Server, token } from './server.mjs'
 
 /** A server, a room of ada's in it and a way to send there. */
@@ -86,6 +88,32 @@ export async function aBadTokenIsAskedForAgain(t, open) {
   // A stream over HTTP is answered by a status.
   if (client.closes) assert.deepEqual(client.closes, [4403, 4403])
   assert.equal(tokens.length, 0)
+}
+
+/** Neither as it begins nor after a cut is it an end that there is no token to be had for a while. */
+export async function aTokenOutOfReachIsWaitedFor(t, open) {
+  const { server, places, roomId, head, send } = await scene(t)
+  const proxy = await Proxy.listen(t, () => server.port)
+  // So far away that what becomes of one connection is heard of when the next one is being made.
+  proxy.plan = () => ({ down: Infinity, up: Infinity, how: 'end', link: { ...noLinks()(), latency: 50 } })
+  let outOfReach = 3
+  const fresh = () => {
+    if (outOfReach === 0) return token('ada')
+    outOfReach -= 1
+    throw new Error('no way to get a token')
+  }
+  const client = await open(t, { ...places, ws: proxy.ws, token: fresh })
+  const stream = follow(client, 'stream', EVENTS, { roomIds: [roomId], after: head })
+  const sent = [await send('before')]
+  await delivered(stream, 1)
+  assert.equal(outOfReach, 0)
+  outOfReach = 2
+  proxy.refuse()
+  sent.push(await send('meanwhile'))
+  proxy.admit()
+  await delivered(stream, 2)
+  assert.deepEqual(ids(stream), sent)
+  assert.equal(outOfReach, 0)
 }
 
 export async function anExpiringTokenCostsNothing(t, open) {

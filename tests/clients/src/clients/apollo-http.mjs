@@ -13,11 +13,11 @@ export async function open(t, places) {
     setTimeout: begin => setTimeout(() => places.online().then(begin), 5),
   }
   const { follow } = await printed('Apollo Client 4 over HTTP', { ...places, http }, scope)
-  const api = new Api(() => places.http, places.token(), places.online)
+  const api = () => new Api(() => places.http, places.token(), places.online)
   return {
     resumes: false,
     codes: error => error.errors.map(each => each.extensions.code),
     subscribe: (query, variables, sink) => t.after(follow(gql(query), variables, sink)),
-    ask: (query, variables) => api.ask(query, variables),
+    ask: (query, variables) => api().ask(query, variables),
   }
 }

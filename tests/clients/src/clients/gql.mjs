@@ -15,10 +15,10 @@ export const python = process.env.TIDINGS_PYTHON ?? file('../../../../target/ven
 export const offering = offers => (t, places) => open(t, places, offers)
 
 export async function open(t, places, offers = null) {
-  const { http, token } = places
+  const { http } = places
   if (!existsSync(python)) throw new Error(`no Python with requirements.txt at ${python}: set TIDINGS_PYTHON`)
   const recipe = addressed(block('gql 4 (Python)', 'python'), places)
-  const told = { recipe, offers, http, token: token() }
+  const told = { recipe, offers, http }
   const child = spawn(python, ['-u', file('./gql_client.py'), JSON.stringify(told)], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
   const say = line => child.stdin.write(`${JSON.stringify(line)}\n`)
@@ -29,8 +29,17 @@ export async function open(t, places, offers = null) {
     for (const { reject } of answers) reject(ended)
     for (const sink of sinks) sink.error(ended)
   })
+  /** A token, or nothing where there is none to be had. */
+  const token = () => {
+    try {
+      return places.token()
+    } catch {
+      return null
+    }
+  }
   createInterface({ input: child.stdout }).on('line', line => {
-    const { subscription, next, error, answer, data } = JSON.parse(line)
+    const { wants, subscription, next, error, answer, data } = JSON.parse(line)
+    if (wants) say({ token: token() })
     if (next) sinks[subscription].next(next)
     if (error && subscription !== undefined) sinks[subscription].error(error)
     if (answer !== undefined) error ? answers[answer].reject(error) : answers[answer].resolve(data)

@@ -12,6 +12,7 @@ from gql.transport.exceptions import TransportQueryError
 from gql.transport.httpx import HTTPXAsyncTransport
 
 TOLD = json.loads(sys.argv[1])
+TOKENS = asyncio.Queue()
 RETRY_SECS = 0.02
 
 
@@ -31,7 +32,11 @@ def printed():
 
 
 async def token():
-    return TOLD["token"]
+    say(wants="token")
+    given = await TOKENS.get()
+    if given is None:
+        raise OSError("no way to get a token")
+    return given
 
 
 async def subscribe(follow, number, query, variables):
@@ -45,9 +50,9 @@ async def subscribe(follow, number, query, variables):
 
 async def answer(number, query, variables):
     """A query or a mutation, repeated until it is answered."""
-    headers = {"Authorization": f"Bearer {TOLD['token']}"}
     while True:
         try:
+            headers = {"Authorization": f"Bearer {await token()}"}
             async with Client(transport=HTTPXAsyncTransport(url=TOLD["http"], headers=headers)) as session:
                 request = gql(query)
                 request.variable_values = variables
@@ -67,6 +72,9 @@ async def main():
     follow, tasks = printed(), set()
     while line := await reader.readline():
         request = json.loads(line)
+        if "token" in request:
+            TOKENS.put_nowait(request["token"])
+            continue
         query, variables = request["query"], request.get("variables") or {}
         if "subscription" in request:
             tasks.add(asyncio.create_task(subscribe(follow, request["subscription"], query, variables)))

@@ -9,8 +9,8 @@ export async function open(t, places) {
   // What is followed is what is cut.
   const http = places.ws.replace(/^ws:/, 'http:')
   const streams = []
-  const { fetchFn } = await printed('graphql-sse 2', { ...places, http }, { token: places.token })
-  const { follow } = await printed('graphql-sse 2 over one connection', { ...places, http }, { token: places.token, fetchFn }, {
+  const { fetchFn, headers } = await printed('graphql-sse 2', { ...places, http }, { token: places.token })
+  const { follow } = await printed('graphql-sse 2 over one connection', { ...places, http }, { fetchFn, headers }, {
     createClient: options => {
       const client = createClient({ ...options, ...forTests(places), fetchFn: watched(options.fetchFn, streams) })
       t.after(() => client.dispose())

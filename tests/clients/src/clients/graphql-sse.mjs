@@ -15,8 +15,8 @@ export async function open(t, places) {
       return client
     },
   })
-  const api = new Api(() => places.http, places.token(), places.online)
-  return { ...following(follow), codes, ask: (query, variables) => api.ask(query, variables) }
+  const api = () => new Api(() => places.http, places.token(), places.online)
+  return { ...following(follow), codes, ask: (query, variables) => api().ask(query, variables) }
 }
 
 /** Of what fetch was refused, or of a result. */
