@@ -27,6 +27,7 @@ mod tests;
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_graphql::{Data, Response};
@@ -327,7 +328,12 @@ impl Connection {
 
     /// The next thing to know. Waits for as long as there is none; safe to be dropped while it waits.
     pub fn notice(&self) -> impl Future<Output = Notice> + Send + '_ {
-        poll_fn(|cx| self.line.poll_notice(cx))
+        poll_fn(|cx| self.poll_notice(cx))
+    }
+
+    /// The same, for who waits for more than this. Wakes the newest who asked.
+    pub fn poll_notice(&self, cx: &Context<'_>) -> Poll<Notice> {
+        self.line.poll_notice(cx)
     }
 }
 

@@ -8,7 +8,9 @@ use super::wire::{Event, Wire};
 use crate::hub::Notice;
 use crate::transport::census::Counted;
 use crate::transport::drain::Drain;
-use crate::transport::ws::{Due, Subscriptions, Timers, alarm, bring_forward, now, set_again};
+use crate::transport::ws::{
+    Due, Subscriptions, Timers, alarm, bring_forward, next_notice, now, set_again,
+};
 
 /// How a stream ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +63,7 @@ impl<C: Subscriptions> Feed<C> {
                     Event::Blocked => self.timers.waiting(now()),
                     Event::Lost => return End::Lost,
                 },
-                notice = self.connection.notice() => match notice {
+                notice = next_notice(Some(&self.connection)) => match notice {
                     Notice::Ended(_) => return End::Complete,
                     Notice::Close(..) => return End::Cut,
                 },

@@ -1,6 +1,7 @@
 //! When a stream ends, on a clock that tests set.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use crate::transport::ws::{Subscriptions, Timers, Waits};
 
 /// A connection of the hub's, by hand.
 struct ByHand {
-    notices: tokio::sync::Mutex<mpsc::UnboundedReceiver<Notice>>,
+    notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     outbox: Arc<Outbox>,
 }
 
@@ -41,10 +42,10 @@ impl Subscriptions for ByHand {
             .push_ping(Frame::whole(Bytes::from_static(b":\n\n")));
     }
 
-    async fn notice(&self) -> Notice {
-        match self.notices.lock().await.recv().await {
-            Some(notice) => notice,
-            None => std::future::pending().await,
+    fn poll_notice(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+        match ready!(self.notices.lock().unwrap().poll_recv(cx)) {
+            Some(notice) => Poll::Ready(notice),
+            None => Poll::Pending,
         }
     }
 }
@@ -75,7 +76,7 @@ impl Stage {
         let ada = UserId::parse("id", "ada").unwrap();
         let feed = Feed {
             connection: ByHand {
-                notices: tokio::sync::Mutex::new(told),
+                notices: Mutex::new(told),
                 outbox: outbox.clone(),
             },
             timers,

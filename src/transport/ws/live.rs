@@ -1,6 +1,7 @@
 //! What sockets need of the rest of the server, by the parts that the server is made of.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use serde_json::{Map, Value as Json};
 
@@ -93,8 +94,8 @@ impl Subscriptions for Connection {
         self.ping();
     }
 
-    fn notice(&self) -> impl Future<Output = Notice> + Send {
-        self.notice()
+    fn poll_notice(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+        self.poll_notice(cx)
     }
 }
 

@@ -29,6 +29,7 @@ mod conformance;
 pub(in crate::transport) mod socket_tests;
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use serde_json::{Map, Value as Json};
 
@@ -137,6 +138,6 @@ pub trait Subscriptions: Send + Sync + 'static {
     /// Queues a ping with each subscription's position, behind what those positions cover.
     fn ping(&self);
 
-    /// Waits for the next thing that the connection has to say; safe to be dropped while it waits.
-    fn notice(&self) -> impl Future<Output = Notice> + Send;
+    /// The next thing that the connection has to say. Wakes the newest who asked.
+    fn poll_notice(&self, cx: &mut Context<'_>) -> Poll<Notice>;
 }

@@ -2,6 +2,7 @@
 //! subscriptions, tokens are renewed, something is due, the server stops. Knows no wire: how a client is told is the affair of
 //! whoever [`Serve`]s it.
 
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -262,7 +263,7 @@ pub(in crate::transport) trait Serve {
 /// The next thing that the hub has to say, once there are subscriptions.
 pub(in crate::transport) async fn next_notice<C: Subscriptions>(connection: Option<&C>) -> Notice {
     match connection {
-        Some(connection) => connection.notice().await,
-        None => std::future::pending().await,
+        Some(connection) => poll_fn(|cx| connection.poll_notice(cx)).await,
+        None => pending().await,
     }
 }

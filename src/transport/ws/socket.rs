@@ -3,15 +3,20 @@
 //! Everything is waited for at once, so that neither a peer that takes nothing nor an operation that takes long holds up
 //! the rest.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::consume_budget;
+use tokio::time::Sleep;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::clock::{alarm, bring_forward, now, set_again};
 use super::conversation::{Kind, Run, Start};
-use super::session::{Peer, Serve, Session, next_notice};
+use super::session::{Peer, Serve, Session};
 use super::speech::{Action, Beat, Said, Speech};
 use super::upgrade::Endpoint;
 use super::wire::{Event, PING, Wire};
@@ -70,8 +75,76 @@ impl<A: Api, P: Speech> Socket<A, P> {
     }
 
     /// Serves the socket to its end.
-    pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) {
-        let end = self.run(wire).await;
+    ///
+    /// Every socket has this future for as long as it lives, mostly idle: it holds both by value, once, and waits for what
+    /// there is by polling it, because an `async fn` keeps its arguments twice and `select!` a future for each arm.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments twice"
+    )]
+    pub(super) fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
+        mut self,
+        mut wire: Wire<S>,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            {
+                // Once, not each time round: all sockets wait for the same word, under one lock.
+                let mut begun = pin!(self.session.endpoint.drain.begun_owned());
+                let mut alarm = pin!(alarm(&self.session.timers));
+                while self.end.is_none() {
+                    let next =
+                        poll_fn(|cx| self.poll(&mut wire, alarm.as_mut(), begun.as_mut(), cx));
+                    if next.await {
+                        // Many small messages may have come in one read: let others have their turn.
+                        consume_budget().await;
+                    }
+                }
+            }
+            let end = self.leave(&wire);
+            match end {
+                End::Close { close, everything } => wire.close(close, everything).await,
+                End::Closed => wire.close_back().await,
+                End::Lost => {}
+            }
+        }
+    }
+
+    /// Deals with the next thing that happens; whether it was something said, after which there may be more at once. What is
+    /// bounded comes first: the peer may have more to say for ever.
+    fn poll<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        wire: &mut Wire<S>,
+        mut alarm: Pin<&mut Sleep>,
+        begun: Pin<&mut WaitForCancellationFutureOwned>,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let outbox = &self.outbox;
+        let reading = self.protocol.listens() && outbox.queued_bytes() < DEAF_BYTES;
+        self.session.work.ask(|| outbox.queued_bytes() < DEAF_BYTES);
+        self.session.timers.reading(reading);
+        bring_forward(alarm.as_mut(), &self.session.timers);
+        if let Poll::Ready(done) = self.session.work.poll_next(cx) {
+            self.done(done);
+        } else if let Some(connection) = &self.connection
+            && let Poll::Ready(notice) = connection.poll_notice(cx)
+        {
+            self.noticed(notice);
+        } else if alarm.as_mut().poll(cx).is_ready() {
+            self.alarm();
+            set_again(alarm, &self.session.timers);
+        } else if self.session.stays() && begun.poll(cx).is_ready() {
+            self.session.leave_soon();
+            self.protocol.stop();
+        } else {
+            let event = ready!(wire.poll(cx, reading));
+            return Poll::Ready(self.happened(event, wire));
+        }
+        Poll::Ready(false)
+    }
+
+    /// Leaves the rest of the server, as it ends.
+    fn leave<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &Wire<S>) -> End {
+        let end = self.end.take().unwrap_or(End::Lost);
         tracing::debug!(?end, "socket ended");
         self.protocol.close();
         let is_leaving = match end {
@@ -87,58 +160,12 @@ impl<A: Api, P: Speech> Socket<A, P> {
         }
         self.peer = None;
         self.session.end();
-        match end {
-            End::Close { close, everything } => {
-                while everything && self.outbox.has_unfinished_ping() {
-                    self.complete_ping();
-                }
-                wire.close(close, everything).await;
-            }
-            End::Closed => wire.close_back().await,
-            End::Lost => {}
-        }
-    }
-
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, wire: &mut Wire<S>) -> End {
-        // Once, not each time round: all sockets wait for the same word, under one lock.
-        let mut begun = pin!(self.session.endpoint.drain.begun_owned());
-        let mut alarm = pin!(alarm(&self.session.timers));
-        loop {
-            if let Some(end) = self.end {
-                return end;
-            }
-            let reading = self.protocol.listens() && self.outbox.queued_bytes() < DEAF_BYTES;
-            let outbox = &self.outbox;
-            self.session.work.ask(|| outbox.queued_bytes() < DEAF_BYTES);
-            self.session.timers.reading(reading);
-            bring_forward(alarm.as_mut(), &self.session.timers);
-            // Nothing is awaited in an arm: every socket would keep room for what happened while it is.
-            let heard = tokio::select! {
-                event = wire.event(reading) => self.happened(event, wire),
-                done = self.session.work.next() => {
-                    self.done(done);
-                    false
-                }
-                notice = next_notice(self.connection.as_ref()) => {
-                    self.noticed(notice);
-                    false
-                }
-                () = &mut alarm => {
-                    self.alarm();
-                    set_again(alarm.as_mut(), &self.session.timers);
-                    false
-                }
-                () = &mut begun, if self.session.stays() => {
-                    self.session.leave_soon();
-                    self.protocol.stop();
-                    false
-                }
-            };
-            if heard {
-                // Many small messages may have come in one read: let others have their turn.
-                tokio::task::coop::consume_budget().await;
+        if matches!(end, End::Close { everything, .. } if everything) {
+            while self.outbox.has_unfinished_ping() {
+                self.complete_ping();
             }
         }
+        end
     }
 
     /// Whether the client has said something, after which there may be more at once.

@@ -1,6 +1,6 @@
 //! When something is due on a socket, by the instants it is told. Reads no clock.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use super::Close;
@@ -63,8 +63,40 @@ const COUNT: usize = What::Stall as usize + 1;
 #[derive(Debug)]
 pub(in crate::transport) struct Timers {
     waits: Arc<Waits>,
-    at: [Option<Instant>; COUNT],
+    at: [At; COUNT],
     reading: bool,
+}
+
+/// An instant or none, in nanoseconds from one that all have in common: an `Option<Instant>` takes twice the room, on each socket.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct At(i64);
+
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl At {
+    const NEVER: Self = Self(i64::MAX);
+
+    /// That instant; never, where it is centuries away.
+    fn of(instant: Instant) -> Self {
+        let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        match instant.checked_duration_since(*ORIGIN) {
+            Some(since) => Self(nanos(since)),
+            None => Self(-nanos(ORIGIN.duration_since(instant))),
+        }
+    }
+
+    fn instant(self) -> Option<Instant> {
+        let span = Duration::from_nanos(self.0.unsigned_abs());
+        match self {
+            Self::NEVER => None,
+            Self(0..) => ORIGIN.checked_add(span),
+            Self(_) => ORIGIN.checked_sub(span),
+        }
+    }
+
+    fn is_set(self) -> bool {
+        self != Self::NEVER
+    }
 }
 
 impl Timers {
@@ -80,33 +112,34 @@ impl Timers {
         let waits = waits.into();
         let mut timers = Self {
             waits,
-            at: [None; COUNT],
+            at: [At::NEVER; COUNT],
             reading: true,
         };
         if !timers.waits.init.is_zero() {
-            timers.set(What::Init, Some(now + timers.waits.init));
+            timers.set(What::Init, now + timers.waits.init);
         }
         timers
     }
 
     /// The next instant at which something is due.
     pub(in crate::transport) fn next(&self) -> Option<Instant> {
-        self.at.iter().flatten().min().copied()
+        self.at.iter().min()?.instant()
     }
 
     /// What is due, one thing at a time.
     pub(in crate::transport) fn due(&mut self, now: Instant) -> Option<Due> {
         use What::*;
         for what in [Init, Answer, Stall] {
-            if self.at[what as usize].is_some_and(|at| at + Self::HELD_UP <= now) {
-                self.set(what, Some(now + Self::HELD_UP / 2));
+            let at = self.at[what as usize].instant();
+            if at.is_some_and(|at| at + Self::HELD_UP <= now) {
+                self.set(what, now + Self::HELD_UP / 2);
             }
         }
         let order = [Init, Token, Expiry, Answer, Stall, Leave, Ping];
         let what = order
             .into_iter()
-            .find(|what| self.at[*what as usize].is_some_and(|at| at <= now))?;
-        self.set(what, None);
+            .find(|what| self.at[*what as usize] <= At::of(now))?;
+        self.unset(what);
         Some(match what {
             Init => Due::Close(Close::INIT_TIMEOUT),
             Token => Due::Close(Close::CANNOT_AUTHENTICATE),
@@ -115,7 +148,7 @@ impl Timers {
             Stall => Due::Close(Close::TOO_SLOW),
             Leave => Due::Leave,
             Ping => {
-                self.set(Ping, Some(now + self.waits.ping));
+                self.set(Ping, now + self.waits.ping);
                 Due::Ping
             }
         })
@@ -123,13 +156,14 @@ impl Timers {
 
     /// The server stops; this socket's turn comes at that instant.
     pub(in crate::transport) fn leave(&mut self, at: Instant) {
-        self.set(What::Leave, Some(at));
+        self.set(What::Leave, at);
     }
 
     /// `connection_init` has come; its token is being checked.
     pub(in crate::transport) fn initialised(&mut self, now: Instant) {
-        if self.at[What::Init as usize].take().is_some() {
-            self.set(What::Token, Some(now + self.waits.init));
+        if self.at[What::Init as usize].is_set() {
+            self.unset(What::Init);
+            self.set(What::Token, now + self.waits.init);
         }
     }
 
@@ -143,31 +177,34 @@ impl Timers {
         first_ping: f64,
         started: Instant,
     ) {
-        self.set(What::Token, None);
+        self.unset(What::Token);
         self.renewed(now, lifetime);
         if !self.waits.ping.is_zero() {
             let first = now + self.waits.ping.mul_f64(first_ping.clamp(0.0, 1.0));
             let into_step = first.duration_since(started).as_nanos() % Self::PING_STEP.as_nanos();
             let into_step = u64::try_from(into_step).map_or(Duration::ZERO, Duration::from_nanos);
-            self.set(What::Ping, Some((first - into_step).max(now)));
+            self.set(What::Ping, (first - into_step).max(now));
         }
     }
 
     /// A fresh token has come, which holds for `lifetime`.
     pub(in crate::transport) fn renewed(&mut self, now: Instant, lifetime: Duration) {
         // A token that outlives the clock never expires.
-        self.set(What::Expiry, now.checked_add(lifetime));
+        match now.checked_add(lifetime) {
+            Some(at) => self.set(What::Expiry, at),
+            None => self.unset(What::Expiry),
+        }
     }
 
     /// Something came from the client: it is there.
     pub(in crate::transport) fn heard(&mut self) {
-        self.set(What::Answer, None);
+        self.unset(What::Answer);
     }
 
     /// A ping has left for the network, not just for the queue: on a slow line that takes its time.
     pub(in crate::transport) fn pinged(&mut self, now: Instant) {
-        if self.reading && self.at[What::Answer as usize].is_none() {
-            self.set(What::Answer, Some(now + self.waits.answer));
+        if self.reading && !self.at[What::Answer as usize].is_set() {
+            self.set(What::Answer, now + self.waits.answer);
         }
     }
 
@@ -175,24 +212,32 @@ impl Timers {
     pub(in crate::transport) fn reading(&mut self, reading: bool) {
         self.reading = reading;
         if !reading {
-            self.set(What::Answer, None);
+            self.unset(What::Answer);
         }
     }
 
     /// The socket took bytes, or bytes began to wait for it; `waiting` says whether some still do.
     pub(in crate::transport) fn wrote(&mut self, now: Instant, waiting: bool) {
-        self.set(What::Stall, waiting.then(|| now + self.waits.stall));
+        if waiting {
+            self.set(What::Stall, now + self.waits.stall);
+        } else {
+            self.unset(What::Stall);
+        }
     }
 
     /// Bytes wait: since now, unless some waited before.
     pub(in crate::transport) fn waiting(&mut self, now: Instant) {
-        if self.at[What::Stall as usize].is_none() {
+        if !self.at[What::Stall as usize].is_set() {
             self.wrote(now, true);
         }
     }
 
-    fn set(&mut self, what: What, at: Option<Instant>) {
-        self.at[what as usize] = at;
+    fn set(&mut self, what: What, at: Instant) {
+        self.at[what as usize] = At::of(at);
+    }
+
+    fn unset(&mut self, what: What) {
+        self.at[what as usize] = At::NEVER;
     }
 }
 
@@ -331,7 +376,9 @@ mod tests {
         let expires = |lifetime| {
             let mut timers = ready(now);
             timers.renewed(now + SECOND, lifetime);
-            timers.at[What::Expiry as usize].map(|at| at - now)
+            timers.at[What::Expiry as usize]
+                .instant()
+                .map(|at| at - now)
         };
         assert_eq!(expires(7200 * SECOND), Some(7201 * SECOND));
         assert_eq!(expires(60 * SECOND), Some(61 * SECOND));
@@ -346,6 +393,6 @@ mod tests {
         assert_eq!(due, Some(Due::Close(Close::TOKEN_EXPIRED)));
         let mut endless = Timers::new(Waits::default(), now);
         endless.acknowledged(now, Duration::MAX, 0.0, now);
-        assert_eq!(endless.at[What::Expiry as usize], None);
+        assert_eq!(endless.at[What::Expiry as usize], At::NEVER);
     }
 }

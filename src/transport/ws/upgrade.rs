@@ -145,13 +145,13 @@ fn serve<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     match chosen {
         Subprotocol::Modern => {
             let (protocol, waits) = (Protocol::new(at_once, token), endpoint.waits.clone());
-            let mut socket = Socket::new(endpoint, protocol, waits, outbox);
-            drain.spawn(async move { socket.serve(&mut wire).await });
+            let socket = Socket::new(endpoint, protocol, waits, outbox);
+            drain.spawn(socket.serve(wire));
         }
         Subprotocol::Legacy { .. } => {
             let (protocol, waits) = (Legacy::new(at_once, token), endpoint.legacy_waits.clone());
-            let mut socket = Socket::new(endpoint, protocol, waits, outbox);
-            drain.spawn(async move { socket.serve(&mut wire).await });
+            let socket = Socket::new(endpoint, protocol, waits, outbox);
+            drain.spawn(socket.serve(wire));
         }
         Subprotocol::Foreign(_) => {
             drain.spawn(async move { wire.close(Close::SUBPROTOCOL, false).await });

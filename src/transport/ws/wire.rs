@@ -90,12 +90,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.reader.limit(message_bytes_max);
     }
 
-    /// The next thing that happens. Nothing is lost when this is dropped. Without `reading`, what the peer sends stays
-    /// where it is.
-    pub(super) async fn event(&mut self, reading: bool) -> Event {
-        std::future::poll_fn(|cx| self.poll(cx, reading)).await
-    }
-
     /// Sends a close frame behind what was begun - behind everything that waits, where `everything` is asked for - and ends
     /// the socket in such a way that the peer gets to read it.
     pub(super) async fn close(&mut self, close: Close, everything: bool) {
@@ -124,7 +118,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Box::pin(farewell(&mut self.io, &left)).await;
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Event> {
+    /// The next thing that happens. Without `reading`, what the peer sends stays where it is.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Event> {
         if let Poll::Ready(event) = self.poll_write(cx) {
             return Poll::Ready(event);
         }

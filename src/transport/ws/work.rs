@@ -8,8 +8,10 @@
 //! asks for many and reads none would have them all wait.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
@@ -91,17 +93,22 @@ impl<A: Api> Work<A> {
 
     /// The next thing that comes to its end; waits for ever when nothing runs.
     pub(in crate::transport) async fn next(&mut self) -> Done<A> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The same, for who waits for more than this.
+    pub(in crate::transport) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Done<A>> {
         match &mut self.going {
             Some(going) if !going.running.is_empty() => {
-                let done = going.running.next().await.unwrap_or(Done::Stopped);
+                let done = ready!(going.running.poll_next_unpin(cx)).unwrap_or(Done::Stopped);
                 self.finished(&done);
-                done
+                Poll::Ready(done)
             }
-            Some(going) if !going.asked.is_empty() => std::future::pending().await,
+            Some(going) if !going.asked.is_empty() => Poll::Pending,
             going => {
                 // Whatever waited behind something would have begun at its end.
                 *going = None;
-                std::future::pending().await
+                Poll::Pending
             }
         }
     }

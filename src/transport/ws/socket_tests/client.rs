@@ -88,10 +88,9 @@ impl World {
         let (near, far) = tokio::io::duplex(bytes);
         let outbox = Arc::new(Outbox::framed(Outbox::BUDGET_BYTES, &TextFrames));
         let endpoint = self.endpoint.clone();
-        let mut socket = Socket::new(endpoint, protocol, waits.clone(), outbox.clone());
-        let mut wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
-        self.drain
-            .spawn(async move { socket.serve(&mut wire).await });
+        let socket = Socket::new(endpoint, protocol, waits.clone(), outbox.clone());
+        let wire = Wire::new(far, Bytes::new(), INIT_BYTES_MAX, outbox);
+        self.drain.spawn(socket.serve(wire));
         // A client that takes no more off the pipe than it is about to look at.
         let config = WebSocketConfig::default().read_buffer_size(1024);
         Client(WebSocketStream::from_raw_socket(near, Role::Client, Some(config)).await)

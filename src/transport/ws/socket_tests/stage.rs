@@ -1,12 +1,14 @@
 //! An API whose operations do what their variables say, for tests of what surrounds it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use async_graphql::Variables;
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{DocumentOperations, OperationType, Selection};
+use futures_util::task::AtomicWaker;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -44,8 +46,8 @@ pub(in crate::transport) struct Line {
     /// Its client has closed the socket.
     pub(in crate::transport) left: AtomicBool,
     ended: AtomicBool,
-    notices: Mutex<Vec<Notice>>,
-    noticed: Notify,
+    notices: Mutex<VecDeque<Notice>>,
+    noticed: AtomicWaker,
     changed: Notify,
 }
 
@@ -227,7 +229,7 @@ impl Api for Stage {
             left: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             notices: Mutex::default(),
-            noticed: Notify::new(),
+            noticed: AtomicWaker::new(),
             changed: Notify::new(),
         });
         self.lines.lock().unwrap().push(line.clone());
@@ -295,8 +297,8 @@ impl Line {
     }
 
     pub(in crate::transport) fn tell(&self, notice: Notice) {
-        self.notices.lock().unwrap().push(notice);
-        self.noticed.notify_one();
+        self.notices.lock().unwrap().push_back(notice);
+        self.noticed.wake();
     }
 }
 
@@ -325,16 +327,10 @@ impl Subscriptions for LineEnd {
         }
     }
 
-    async fn notice(&self) -> Notice {
-        loop {
-            {
-                let mut notices = self.0.notices.lock().unwrap();
-                if !notices.is_empty() {
-                    return notices.remove(0);
-                }
-            }
-            self.0.noticed.notified().await;
-        }
+    fn poll_notice(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+        self.0.noticed.register(cx.waker());
+        let notice = self.0.notices.lock().unwrap().pop_front();
+        notice.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
