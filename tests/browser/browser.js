@@ -15,6 +15,7 @@ export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
+    timeout: DEADLINE_MS,
     args: [
       '--no-sandbox',
       '--disable-gpu',

@@ -126,7 +126,7 @@ async fn all_who_were_cut_off_at_once_come_back_and_have_everything() {
     raise_file_limit(5 * CLIENTS as u64);
     let mut rng = StdRng::seed_from_u64(seed());
     // Long enough that the last of them is told in time on a busy machine, which is a tenth of it.
-    let mut server = Plan::default().env("TIDINGS_DRAIN_SECS", 10).start();
+    let mut server = Plan::default().env("TIDINGS_DRAIN_SECS", 30).start();
     let room = room(&server).await;
     let start = head(&server).await;
     let proxy = Proxy::start(server.addr(), || Link::GOOD).await;

@@ -245,15 +245,20 @@ fn a_token_that_is_withdrawn_cuts_the_stream_without_an_end() {
 }
 
 #[test]
-fn when_the_server_stops_what_was_sent_comes_and_then_a_cut() {
+fn when_the_server_stops_nothing_comes_but_a_cut() {
     let mut scene = Scene::new();
     let mut streams: Vec<_> = (0..10).map(|_| scene.live(&scene.follow())).collect();
     scene.send("one");
     scene.send("two");
+    for stream in &mut streams {
+        for said in ["one", "two"] {
+            assert_eq!(body(&stream.next()), said);
+        }
+    }
     scene.server.terminate();
     for stream in &mut streams {
         let (events, end) = stream.rest();
-        assert_eq!((events.len(), end), (2, End::Cut), "{events:?}");
+        assert_eq!((events.len(), end), (0, End::Cut), "{events:?}");
     }
     assert_eq!(
         scene.server.wait().code(),

@@ -8,12 +8,12 @@ import { following } from './following.mjs'
 const closes = []
 
 // Taken by the client when it is loaded. Its codes are looked at here, because it tells them to nobody; and a socket that it
-// gives up before it is open says so to nobody else.
+// gives up before it is open, as it does after a second, says so to nobody else, and is none that was closed.
 globalThis.WebSocket = class extends WebSocket {
   constructor(...args) {
     super(...args)
     this.on('error', () => {})
-    this.on('close', code => closes.push(code))
+    this.on('open', () => this.on('close', code => closes.push(code)))
   }
 }
 
