@@ -10,15 +10,18 @@ import { Proxy } from './src/proxy.mjs'
 import * as refusals from './src/refusals.mjs'
 import { ride } from './src/ride.mjs'
 import { Server, token } from './src/server.mjs'
+import { aSilentLineIsNoticed, noWaitGrowsWithoutEnd } from './src/waits.mjs'
 
 const ROOMS = 12
 
-test('graphql-sse over one connection ends with exactly the log, however often it is cut off', t => ride(t, { open, cuts: 20, kills: 2, history: 1_000 }))
+test('graphql-sse over one connection ends with exactly the log, however often it is cut off', t => ride(t, { open, cuts: 20, kills: 2, silences: 1, history: 1_000, haste: 12.5 }))
 test('graphql-sse over one connection shows the codes of errors', t => refusals.codesAreSeen(t, open))
 test('graphql-sse over one connection ends a refused subscription and goes on with the others', t =>
   refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test('graphql-sse over one connection asks for a fresh token when one is not accepted', t => refusals.aBadTokenIsAskedForAgain(t, open))
 test('graphql-sse over one connection waits for a token that is out of reach', t => refusals.aTokenOutOfReachIsWaitedFor(t, open))
+test('graphql-sse over one connection notices a line that has gone silent', t => aSilentLineIsNoticed(t, open))
+test('graphql-sse over one connection comes back within a minute, however often it was cut', t => noWaitGrowsWithoutEnd(t, open))
 
 /** A server behind a proxy, rooms of ada's in it, and a client. */
 async function scene(t, { rooms = 1, settings } = {}) {

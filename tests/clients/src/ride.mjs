@@ -16,17 +16,19 @@ const SENDERS = 4
 /**
  * `open` makes the client under test: see clients/*.mjs. `cuts` connections are cut, `kills` of them by SIGKILL to the server
  * and `silences` by nothing at all, which only a client notices that asks; `history` events are in the log before it subscribes.
- * The networks are bad ones, unless `links` says otherwise.
+ * The networks are bad ones, unless `links` says otherwise. With `haste` the server pings that many times as often, and who
+ * listens for it gives up as much sooner.
  */
-export async function ride(t, { open, cuts, kills, silences = 0, history, links = badLinks }) {
+export async function ride(t, { open, cuts, kills, silences = 0, history, links = badLinks, haste = 1 }) {
   t.diagnostic(`SEED=${seed}`)
-  const course = await Course.lay(t, history)
+  const course = await Course.lay(t, history, { TIDINGS_PING_INTERVAL_SECS: String(Math.round(25 / haste)) })
   const client = await open(t, {
     ws: course.wsProxy.ws,
     http: course.httpProxy.http,
     token: () => token('ada'),
     online: () => course.online(),
     keepAlive: 1_000,
+    haste,
   })
 
   const busy = course.follow(client, 'busy', EVENTS, { roomIds: [course.busy], after: course.head })
@@ -70,9 +72,9 @@ class Course {
   links = {}
   cutsBeforeCaughtUp = 0
 
-  static async lay(t, history) {
+  static async lay(t, history, settings) {
     const course = new Course()
-    course.server = await Server.start(t)
+    course.server = await Server.start(t, settings)
     course.wsProxy = await Proxy.listen(t, () => course.server.port)
     course.httpProxy = await Proxy.listen(t, () => course.server.port)
     const http = () => course.server.http

@@ -3,12 +3,14 @@
 import { gql } from '@apollo/client'
 import { Api } from '../api.mjs'
 import { printed } from '../printed.mjs'
+import { watched } from './watched.mjs'
 
 export async function open(t, places) {
   // What is followed is what is cut.
   const http = places.ws.replace(/^ws:/, 'http:')
   const scope = {
     token: places.token,
+    watched: await watched(places),
     // The recipe waits for 1 s.
     setTimeout: begin => setTimeout(() => places.online().then(begin), 5),
   }

@@ -4,36 +4,32 @@
 import { createClient } from 'graphql-sse'
 import { printed } from '../printed.mjs'
 import { following } from './following.mjs'
+import { scope } from './graphql-sse.mjs'
 
 export async function open(t, places) {
   // What is followed is what is cut.
   const http = places.ws.replace(/^ws:/, 'http:')
   const streams = []
-  const { fetchFn, headers } = await printed('graphql-sse 2', { ...places, http }, { token: places.token })
-  const { follow } = await printed('graphql-sse 2 over one connection', { ...places, http }, { fetchFn, headers }, {
+  let retry
+  const given = await scope(places)
+  const above = await printed('graphql-sse 2', { ...places, http }, given)
+  const { follow } = await printed('graphql-sse 2 over one connection', { ...places, http }, { ...given, ...above }, {
     createClient: options => {
-      const client = createClient({ ...options, ...forTests(places), fetchFn: watched(options.fetchFn, streams) })
+      retry = options.retry
+      const client = createClient({ ...options, fetchFn: noting(options.fetchFn, streams) })
       t.after(() => client.dispose())
       return client
     },
   })
-  return { ...following(follow), codes, streams, follow }
+  return { ...following(follow), codes, retry, streams, follow }
 }
 
 /** Of what fetch was refused, or of a result. */
 const codes = error => (Array.isArray(error) ? error.map(each => each.extensions.code) : [error.code])
 
 /** Notes the streams that are opened. */
-const watched = (fetchFn, streams) => async (url, options) => {
+const noting = (fetchFn, streams) => async (url, options) => {
   const answer = await fetchFn(url, options)
   if (options.method === 'GET') streams.push(answer.status)
   return answer
 }
-
-const forTests = ({ online }) => ({
-  // The default waits 1 s and more.
-  retry: async () => {
-    await new Promise(resolve => setTimeout(resolve, 5))
-    await online()
-  },
-})
