@@ -23,8 +23,8 @@ test('graphql-sse over one connection waits for a token that is out of reach', t
 test('graphql-sse over one connection notices a line that has gone silent', t => aSilentLineIsNoticed(t, open))
 test('graphql-sse over one connection comes back within a minute, however often it was cut', t => noWaitGrowsWithoutEnd(t, open))
 
-/** A server behind a proxy, rooms of ada's in it, and a client. */
-async function scene(t, { rooms = 1, settings } = {}) {
+/** A server behind a proxy, rooms of ada's in it, and a client that asks by `fetch`. */
+async function scene(t, { rooms = 1, settings, fetch } = {}) {
   const server = await Server.start(t, settings)
   const proxy = await Proxy.listen(t, () => server.port)
   const api = new Api(() => server.http, token('ada'))
@@ -37,7 +37,7 @@ async function scene(t, { rooms = 1, settings } = {}) {
     await server.ready
     await proxy.admitting()
   }
-  const client = await open(t, { ws: proxy.ws, http: proxy.http, online, token: () => token('ada') })
+  const client = await open(t, { ws: proxy.ws, http: proxy.http, online, token: () => token('ada'), fetch })
   const send = async (roomId, body) => (await api.ask(SEND, { input: { id: uuid(), roomId, body } })).sendMessage.message.id
   return { server, proxy, client, rooms: made, head, send, api }
 }
@@ -94,4 +94,49 @@ test('who unsubscribes hears no more, and the others do', async t => {
     end()
   }
   await come(stays, 10)
+})
+
+/** Counts what is asked of the stream; a storm of it ends the test. */
+class Posts {
+  count = 0
+  stream
+
+  next() {
+    this.count += 1
+    if (this.count > 3) this.stream.fail(new Error(`${this.count} requests for one subscription`))
+    return this.count
+  }
+}
+
+test('a subscription begins though the answer to its request was lost', async t => {
+  const posts = new Posts()
+  const losing = async (url, init) => {
+    const answer = await fetch(url, init)
+    if (init.method === 'POST' && posts.next() === 1) throw new TypeError('fetch failed')
+    return answer
+  }
+  const { client, rooms, head, send } = await scene(t, { fetch: losing })
+  posts.stream = follow(client, MESSAGE_SENT, { roomId: rooms[0], after: head })
+  const sent = [await send(rooms[0], 'hello')]
+  await come(posts.stream, 1)
+  assert.deepEqual(ids(posts.stream), sent)
+})
+
+test('a subscription begins though its stream is gone and the line to that silent', async t => {
+  const posts = new Posts()
+  let direct
+  const apart = async (url, init) => {
+    if (init.method === 'POST') posts.next()
+    return fetch(direct ?? url, init)
+  }
+  const { server, proxy, client, rooms, head, send } = await scene(t, { fetch: apart })
+  await client.opened(1)
+  // Only the stream is silent: another connection of that time, used again, would have to be given up first.
+  direct = server.http
+  proxy.silence()
+  await server.kill()
+  posts.stream = follow(client, MESSAGE_SENT, { roomId: rooms[0], after: head })
+  const sent = [await send(rooms[0], 'hello')]
+  await come(posts.stream, 1)
+  assert.deepEqual(ids(posts.stream), sent)
 })

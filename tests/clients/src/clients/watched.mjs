@@ -2,8 +2,8 @@
 
 import { printed } from '../printed.mjs'
 
-/** Its 40 s come `haste` times sooner. What it still waits for when a test is over keeps nobody. */
-export async function watched({ haste = 1, ...places }) {
-  const scope = { setTimeout: (act, ms) => setTimeout(act, ms / haste).unref() }
+/** Its 40 s come `haste` times sooner, and it goes by this `fetch`. What it still waits for when a test is over keeps nobody. */
+export async function watched({ haste = 1, fetch = globalThis.fetch, ...places }) {
+  const scope = { fetch, setTimeout: (act, ms) => setTimeout(act, ms / haste).unref() }
   return (await printed('Streams over HTTP', places, scope)).watched
 }
