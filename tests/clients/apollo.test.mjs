@@ -8,4 +8,5 @@ test('Apollo Client shows the codes of errors', t => refusals.codesAreSeen(t, op
 test('Apollo Client ends a refused subscription and goes on with the others', t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test('Apollo Client asks for a fresh token when one is not accepted', t => refusals.aBadTokenIsAskedForAgain(t, open))
 test('Apollo Client waits for a token that is out of reach', t => refusals.aTokenOutOfReachIsWaitedFor(t, open))
+test('Apollo Client keeps two equal subscriptions apart', t => refusals.equalSubscriptionsAreEachWhole(t, open))
 test('Apollo Client loses nothing when its token expires', t => refusals.anExpiringTokenCostsNothing(t, open))

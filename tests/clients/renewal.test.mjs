@@ -30,7 +30,9 @@ async function scene(t, open, tokens) {
   }
   const places = { ws: server.ws, http: server.http, online: () => server.ready, token: next }
   client = await open(t, places)
-  const { renew } = await printed('Renewing a token in place', places, { client: client.under, token: next })
+  // Once a second, instead of every ten.
+  const setTimeout = stock.hurried({ hurry: 10 })
+  const { renew } = await printed('Renewing a token in place', places, { client: client.under, token: next, setTimeout })
   const stream = new Stream('stream')
   client.subscribe(EVENTS, { roomIds: [roomId] }, { next: it => stream.take(it), error: error => stream.fail(error), complete() {} })
   await stream.until(() => stream.caughtUp, () => 'not live')

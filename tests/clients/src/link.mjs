@@ -69,6 +69,12 @@ export class Way {
     this.#from.pause()
   }
 
+  /** Carries again, what waited first. */
+  speak() {
+    this.#isSilent = false
+    this.#give()
+  }
+
   #take(chunk) {
     const part = chunk.subarray(0, Math.min(chunk.length, this.#left))
     this.#left -= part.length

@@ -54,6 +54,13 @@ export class Proxy extends Watched {
     }
   }
 
+  /** The same, until what is returned is called: then the connections that there were carry what waited. */
+  hold() {
+    const held = [...this.#ways].flat()
+    for (const way of held) way.silence()
+    return () => held.forEach(way => way.speak())
+  }
+
   /** Lets connections through again. */
   admit() {
     this.#refusing = false

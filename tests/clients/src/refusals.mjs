@@ -90,6 +90,23 @@ export async function aBadTokenIsAskedForAgain(t, open) {
   assert.equal(tokens.length, 0)
 }
 
+/** Nobody is refused what another subscription of the same client has had already. */
+export async function equalSubscriptionsAreEachWhole(t, open) {
+  const { places, roomId, head, send } = await scene(t)
+  const client = await open(t, { ...places, token: () => token('ada') })
+  const variables = { roomIds: [roomId], after: head }
+  const first = follow(client, 'first', EVENTS, variables)
+  const sent = [await send('before')]
+  await delivered(first, 1)
+  const second = follow(client, 'second', EVENTS, variables)
+  await delivered(second, 1)
+  sent.push(await send('after'))
+  for (const stream of [first, second]) {
+    await delivered(stream, 2)
+    assert.deepEqual(ids(stream), sent)
+  }
+}
+
 /** Neither as it begins nor after a cut is it an end that there is no token to be had for a while. */
 export async function aTokenOutOfReachIsWaitedFor(t, open) {
   const { server, places, roomId, head, send } = await scene(t)

@@ -24,7 +24,8 @@ export async function open(t, places) {
     // Apollo Client 4 tells of errors with the results.
     subscribe: (query, variables, { next, error, complete }) => {
       const results = { next: result => (result.error ? error(result.error) : next(result)), error, complete }
-      client.subscribe({ query: gql(query), variables }).subscribe(results)
+      // Each for itself, as the recipe says.
+      client.subscribe({ query: gql(query), variables, context: { queryDeduplication: false } }).subscribe(results)
     },
     // Apollo leaves repeating to RetryLink.
     ask: async (document, variables) => {

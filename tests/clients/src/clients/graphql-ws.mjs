@@ -7,7 +7,8 @@ import { Watched } from '../wait.mjs'
 
 /** The recipe's client; Apollo and urql are given it. */
 export async function socket(t, places) {
-  const { client } = await printed('graphql-ws 6', places, { token: places.token }, {
+  const scope = { token: places.token, setTimeout: hurried(places) }
+  const { client } = await printed('graphql-ws 6', places, scope, {
     createClient: options => createClient({ ...options, ...forTests(places) }),
   })
   t.after(() => client.dispose())
@@ -22,6 +23,9 @@ globalThis.WebSocket ??= class extends WebSocket {
     this.on('error', () => {})
   }
 }
+
+/** The recipe's timers, as much sooner as a test cannot wait for. */
+export const hurried = ({ hurry = 1 }) => (then, ms) => setTimeout(then, ms / hurry)
 
 const forTests = ({ online, keepAlive }) => ({
   ...(keepAlive && { keepAlive }),
