@@ -11,8 +11,8 @@ export function uuid() {
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
-/** One request, one answer; throws where there is none. */
-export async function post(url, token, query, variables = {}) {
+/** One request, one answer; throws where there is none, or once `signal` says so. */
+export async function post(url, token, query, variables = {}, signal = AbortSignal.timeout(20_000)) {
   const answer = await fetch(url, {
     method: 'POST',
     headers: {
@@ -21,7 +21,7 @@ export async function post(url, token, query, variables = {}) {
       ...(token && { authorization: `Bearer ${token}` }),
     },
     body: JSON.stringify({ query, variables }),
-    signal: AbortSignal.timeout(20_000),
+    signal,
   })
   const text = await answer.text()
   if (!text.startsWith('{')) throw new Refused([{ message: `status ${answer.status}, and no JSON: ${text.slice(0, 200)}` }])
