@@ -13,7 +13,7 @@ import { Server, token } from './src/server.mjs'
 
 const name = 'subscriptions-transport-ws'
 
-test(`${name} ends with exactly the log, however often it is cut off`, t => ride(t, { open, cuts: 20, kills: 2, history: 1_000 }))
+test(`${name} ends with exactly the log, however often it is cut off`, t => ride(t, { open, cuts: 20, kills: 2, silences: 1, history: 1_000, haste: 12.5 }))
 test(`${name} shows the codes of errors`, t => refusals.codesAreSeen(t, open))
 test(`${name} ends a refused subscription and goes on with the others`, t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 test(`${name} asks for a fresh token when one is not accepted`, t => refusals.aBadTokenIsAskedForAgain(t, open))
@@ -31,16 +31,20 @@ async function upgradeBytes(server) {
   return answer.length
 }
 
-// Without the remedy in the recipe it would follow nothing from there on, and never say so.
-test(`${name} follows on after a connection that was lost before it was acknowledged`, async t => {
-  const server = await Server.start(t)
+// Without the remedies in the recipe it would follow nothing from there on, and never say so.
+for (const [what, how] of [['was lost', 'end'], ['went silent', 'silence']]) {
+  test(`${name} follows on after a connection that ${what} before it was acknowledged`, t => followsOnAfter(t, how))
+}
+
+async function followsOnAfter(t, how) {
+  const server = await Server.start(t, { TIDINGS_PING_INTERVAL_SECS: '2' })
   const proxy = await Proxy.listen(t, () => server.port)
   const api = new Api(() => server.http, token('ada'))
   const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'acknowledged' } })
   const roomId = createRoom.room.id
   const send = async body => (await api.ask(SEND, { input: { id: uuid(), roomId, body } })).sendMessage.message.id
   const { head } = await api.ask(HEAD)
-  const client = await open(t, { ws: proxy.ws, token: () => token('ada') })
+  const client = await open(t, { ws: proxy.ws, token: () => token('ada'), haste: 10 })
   const stream = new Stream('stream')
   client.subscribe(EVENTS, { roomIds: [roomId], after: head }, { next: next => stream.take(next), error: error => stream.fail(error) })
   const delivered = count => stream.until(() => stream.events.length >= count, () => `${stream.events.length} of ${count}`)
@@ -48,7 +52,7 @@ test(`${name} follows on after a connection that was lost before it was acknowle
   await delivered(1)
 
   const down = (await upgradeBytes(server)) + 5
-  proxy.plan = () => (proxy.cuts ? { down: Infinity, up: Infinity } : { down, up: Infinity, how: 'end' })
+  proxy.plan = () => (proxy.cuts ? { down: Infinity, up: Infinity } : { down, up: Infinity, how })
   proxy.refuse()
   sent.push(await send('meanwhile'))
   proxy.admit()
@@ -57,4 +61,4 @@ test(`${name} follows on after a connection that was lost before it was acknowle
   sent.push(await send('after'))
   await delivered(3)
   assert.deepEqual(stream.events.map(event => event.message.id), sent)
-})
+}

@@ -21,13 +21,16 @@ export async function open(t, places) {
   closes.length = 0
   let client
   const { SubscriptionClient } = await import('subscriptions-transport-ws')
+  const { haste = 1 } = places
   class Watched extends SubscriptionClient {
-    constructor(...args) {
-      super(...args)
+    constructor(url, options) {
+      // It gives up after 30 s without a keep-alive.
+      super(url, { ...options, timeout: 30_000 / haste })
       client = this
     }
   }
-  const { follow } = await printed('subscriptions-transport-ws 0.11', places, { token: places.token }, { SubscriptionClient: Watched })
+  const scope = { token: places.token, setTimeout: (act, ms) => setTimeout(act, ms / haste).unref() }
+  const { follow } = await printed('subscriptions-transport-ws 0.11', places, scope, { SubscriptionClient: Watched })
   t.after(() => client.close())
   return { ...following(follow), closes }
 }
