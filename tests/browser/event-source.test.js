@@ -14,7 +14,7 @@ let server
 let browser
 
 before(async () => {
-  server = await serve()
+  server = await serve({ TIDINGS_PING_INTERVAL_SECS: '2' })
   browser = await launch()
 })
 
@@ -31,17 +31,21 @@ async function room(name) {
 const say = (roomId, body) =>
   ask(server, 'ada', `mutation { sendMessage(input: { roomId: "${roomId}", body: "${body}" }) { message { id } } }`)
 
-/** A page that runs the recipe, and hears what is said in rooms by their names. */
-async function visit(proxy) {
+/** A page that runs the recipe, and hears what is said in rooms by their names. The recipe's seconds pass `haste` times faster. */
+async function visit(proxy, haste = 1) {
   const page = await browser.newPage()
   page.setDefaultTimeout(DEADLINE_MS)
   // Of the server's own origin; nothing is on it.
   await page.goto(proxy.http.replace('/graphql', '/healthz'))
   await page.exposeFunction('fetchToken', () => server.token('ada'))
   const recipe = addressed(block('EventSource', 'js'), { ws: proxy.ws, http: proxy.http })
-  await page.evaluate(recipe => {
+  await page.evaluate(([recipe, haste]) => {
     const body = `${recipe.replace('export function', 'function')}\nreturn follow`
-    window.follow = new Function('token', body)(window.fetchToken)
+    const timers = {
+      setTimeout: (act, ms) => setTimeout(act, ms / haste),
+      AbortSignal: { timeout: ms => AbortSignal.timeout(ms / haste) },
+    }
+    window.follow = new Function('token', ...Object.keys(timers), body)(window.fetchToken, ...Object.values(timers))
     window.heard = {}
     window.stop = {}
     window.opened = 0
@@ -52,7 +56,7 @@ async function visit(proxy) {
         this.addEventListener('open', () => { window.opened += 1 })
       }
     }
-  }, recipe)
+  }, [recipe, haste])
   return page
 }
 
@@ -162,5 +166,61 @@ test('a reservation that comes when another has been asked for opens no second s
   await page.waitForFunction(() => window.heard.one.includes('d'))
   assert.deepEqual(await page.evaluate('heard'), { one: ['a', 'b', 'c', 'd'], two: ['b'] })
   assert.equal(await page.evaluate('opened'), 2, 'one stream for each time that it was there')
+  await page.close()
+})
+
+test('an EventSource notices a line that has gone silent', async t => {
+  const proxy = await Proxy.listen(t, () => Number(new URL(server.url).port))
+  const lift = await room('lift')
+  const { head } = await ask(server, 'ada', '{ head }')
+  const page = await visit(proxy, 10)
+  await follow(page, 'lift', lift, head)
+  await say(lift, 'a')
+  await hears(page, 'lift', ['a'])
+
+  // The next one is silent from the first byte of its answer.
+  proxy.plan = () => ({ down: proxy.cuts ? Infinity : 1, up: Infinity, how: 'silence' })
+  proxy.silence()
+  await say(lift, 'b')
+  await hears(page, 'lift', ['a', 'b'])
+  assert.ok(proxy.cuts > 0, 'one was silent from its beginning')
+  await say(lift, 'c')
+  await hears(page, 'lift', ['a', 'b', 'c'])
+  await page.close()
+})
+
+test('an EventSource asks anew where a subscription is not answered on a stream that lives', async t => {
+  const proxy = await Proxy.listen(t, () => Number(new URL(server.url).port))
+  const tunnel = await room('tunnel')
+  const { head } = await ask(server, 'ada', '{ head }')
+  const page = await visit(proxy, 10)
+  // The first never arrives.
+  await page.evaluate(() => {
+    const native = window.fetch
+    window.posts = 0
+    window.fetch = (url, options) => {
+      if (options.method !== 'POST' || window.posts++) return native(url, options)
+      return new Promise((_, reject) => options.signal?.addEventListener('abort', () => reject(options.signal.reason)))
+    }
+  })
+  await follow(page, 'tunnel', tunnel, head)
+  await say(tunnel, 'a')
+  await hears(page, 'tunnel', ['a'])
+  assert.deepEqual(await page.evaluate('[posts, opened]'), [2, 2])
+  await page.close()
+})
+
+test('who unsubscribes where nothing can be reserved is told of no error', async t => {
+  const proxy = await Proxy.listen(t, () => Number(new URL(server.url).port))
+  const nowhere = await room('no way')
+  const { head } = await ask(server, 'ada', '{ head }')
+  const page = await visit(proxy)
+  await follow(page, 'nowhere', nowhere, head)
+  await say(nowhere, 'a')
+  await hears(page, 'nowhere', ['a'])
+  const refused = page.waitForEvent('requestfailed', request => request.method() === 'PUT')
+  proxy.refuse()
+  await refused
+  await page.evaluate('stop.nowhere()')
   await page.close()
 })

@@ -13,12 +13,13 @@ const BINARY = process.env.TIDINGS_BIN ?? fileURLToPath(new URL('../../target/de
 /** How long a server may take until it prints its address. */
 const START_MS = 60_000
 
-/** `url` without a slash at its end, `token(user)` as someone outside the browser gets one, and `stop()`. */
-export async function serve() {
+/** `url` without a slash at its end, `token(user)` as someone outside the browser gets one, and `stop()`. What is started has these settings. */
+export async function serve(settings = {}) {
   if (process.env.TIDINGS_URL) return running(process.env.TIDINGS_URL.replace(/\/$/, ''))
   const folder = await mkdtemp(join(tmpdir(), 'tidings-browser-'))
   const env = {
     ...process.env,
+    ...settings,
     TIDINGS_BIND: '127.0.0.1:0',
     TIDINGS_DATABASE_URL: `sqlite://${join(folder, 'tidings.db')}`,
   }
