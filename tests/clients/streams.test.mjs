@@ -9,6 +9,7 @@ import { Stream } from './src/log.mjs'
 import * as refusals from './src/refusals.mjs'
 import { ride } from './src/ride.mjs'
 import { Server, token } from './src/server.mjs'
+import { aSilentLineIsNoticed } from './src/waits.mjs'
 
 const clients = [
   ['graphql-sse', sse.open],
@@ -25,6 +26,8 @@ for (const [name, open, type] of clients) {
   test(`${name} shows the codes of errors`, t => refusals.codesAreSeen(t, open))
   test(`${name} ends a refused subscription and goes on with the others`, t => refusals.refusedSubscriptionsEndAndTheOthersGoOn(t, open))
 }
+
+test('urql with fetchSubscriptions notices a line that has gone silent', t => aSilentLineIsNoticed(t, urql.open))
 
 async function scene(t) {
   const server = await Server.start(t)

@@ -1,12 +1,15 @@
-// urql with fetchSubscriptions: its subscriptions are server-sent events.
+// urql with fetchSubscriptions: its subscriptions are server-sent events. Its fetch is the one that docs/clients.md prints.
 
 import { Client, fetchExchange } from '@urql/core'
 import { untilAnswered } from './again.mjs'
 import { anew } from './anew.mjs'
+import { watched } from './watched.mjs'
 
 const isRefusal = error => error.graphQLErrors?.length > 0
 
-export async function open(t, { ws, token, online }) {
+export async function open(t, places) {
+  const { ws, token, online } = places
+  const fetch = await watched(places)
   // What is followed is what is cut.
   const url = ws.replace(/^ws:/, 'http:')
   const types = []
