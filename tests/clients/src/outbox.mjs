@@ -176,6 +176,7 @@ export class App {
   /** The milliseconds of each pause. */
   pauses = []
   server
+  #outbox = printedOutbox(async ms => void this.pauses.push(ms), this.clock)
   #api
   #roomId
   #head
@@ -205,10 +206,9 @@ export class App {
 
   /** The printed `outbox` of this queue, which pauses for no time. */
   outbox(queue, ask, { ended = () => {}, save = () => {} } = {}) {
-    const outbox = printedOutbox(async ms => void this.pauses.push(ms), this.clock)
     // One that would go on for ever ends with its test.
     const asked = (...args) => (this.#isOver ? new Promise(() => {}) : ask(...args))
-    const replay = outbox(queue, save, asked, {
+    const replay = this.#outbox(queue, save, asked, {
       done: ({ id }, { sendMessage }) => {
         assert.equal(sendMessage.message.id, id, 'each operation is told its own answer')
         this.done.push(id)
