@@ -196,7 +196,7 @@ pub struct Flags {
         default_value = "10"
     )]
     pub init_timeout_secs: Option<String>,
-    /// Seconds between the server's pings on a WebSocket. 0: no pings. At most 3600.
+    /// Seconds between the server's pings on a WebSocket or stream. 0: no pings. At most 3600.
     #[arg(
         long,
         env = "TIDINGS_PING_INTERVAL_SECS",
