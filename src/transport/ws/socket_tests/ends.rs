@@ -15,7 +15,9 @@ use crate::hub::Notice;
 /// What waits in a queue that others wait in must not keep its turn while nobody polls it.
 #[tokio::test]
 async fn what_runs_is_dropped_before_the_farewell() {
-    let (world, mut client) = World::with_ada().await;
+    let world = World::with(|settings| settings.waits.ping = Duration::ZERO);
+    let mut client = world.pipe(PIPE_BYTES).await;
+    client.init("ada").await;
     client.ask_at("slow", "{ a }", "g").await;
     world.stage.under_way(1).await;
     client.say(json!({ "type": "connection_init" })).await;
