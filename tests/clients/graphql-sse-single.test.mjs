@@ -122,6 +122,20 @@ test('a subscription begins though the answer to its request was lost', async t 
   assert.deepEqual(ids(posts.stream), sent)
 })
 
+test('a page that a gateway gives in place of the stream is no stream', async t => {
+  let pages = 0
+  const portal = async (url, init) => {
+    if (init.method !== 'GET' || pages) return fetch(url, init)
+    pages += 1
+    return new Response('<p>Sign in to this network</p>', { headers: { 'content-type': 'text/html' } })
+  }
+  const { client, rooms, head, send } = await scene(t, { fetch: portal })
+  const stream = follow(client, MESSAGE_SENT, { roomId: rooms[0], after: head })
+  const sent = [await send(rooms[0], 'hello')]
+  await come(stream, 1)
+  assert.deepEqual([ids(stream), pages], [sent, 1])
+})
+
 test('a subscription begins though its stream is gone and the line to that silent', async t => {
   const posts = new Posts()
   let direct

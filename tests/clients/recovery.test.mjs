@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import WebSocket from 'ws'
 import { Api, uuid } from './src/api.mjs'
 import { open } from './src/clients/graphql-ws.mjs'
 import { CREATE_ROOM, HEAD, MESSAGE_SENT, SEND } from './src/documents.mjs'
@@ -74,6 +75,61 @@ test('what a line still carries when the client follows over another is not show
   await say('two')
   await hears()
   assert.deepEqual(client.closes, [4499])
+})
+
+/** As React Native's on Android: to be closed before it is open does not keep it from opening. The first one opens when it is let. */
+function reluctant(opens) {
+  let made = 0
+  return class {
+    static CONNECTING = 0
+    static OPEN = 1
+    static CLOSING = 2
+    static CLOSED = 3
+    readyState = 0
+    #under
+
+    constructor(url, protocol) {
+      made += 1
+      if (made === 1) opens.then(() => this.#open(url, protocol))
+      else this.#open(url, protocol)
+    }
+
+    #open(url, protocol) {
+      this.#under = new WebSocket(url, protocol)
+      this.#under.on('error', () => {})
+      this.#under.on('open', () => {
+        this.readyState = 1
+        this.onopen?.({})
+      })
+      this.#under.on('message', text => this.onmessage?.({ data: text.toString() }))
+      this.#under.on('close', (code, reason) => {
+        this.readyState = 3
+        this.onclose?.({ code, reason: reason.toString() })
+      })
+    }
+
+    send(text) {
+      this.#under.send(text)
+    }
+
+    close(code, reason) {
+      if (this.readyState === 1) this.#under.close(code, reason)
+      this.readyState = Math.max(this.readyState, 2)
+    }
+  }
+}
+
+test('a socket that opens although it was given up is not spoken over', async t => {
+  const late = deferred()
+  const { client, sockets, live, say, hears } = await scene(t, { hurry: 4, webSocketImpl: reluctant(late.promise) })
+  await live()
+  const [following] = sockets
+  late.settle()
+  const opened = await new Promise(resolve => client.under.on('opened', resolve))
+  assert.notEqual(opened, following)
+  assert.deepEqual([opened.readyState, opened.onmessage], [2, null])
+  await say('one')
+  await hears()
 })
 
 test('who signs in next is not who signed out', async t => {

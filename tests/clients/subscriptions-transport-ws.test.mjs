@@ -10,6 +10,7 @@ import { Proxy } from './src/proxy.mjs'
 import * as refusals from './src/refusals.mjs'
 import { ride } from './src/ride.mjs'
 import { Server, token } from './src/server.mjs'
+import { Watched } from './src/wait.mjs'
 
 const name = 'subscriptions-transport-ws'
 
@@ -19,6 +20,34 @@ test(`${name} ends a refused subscription and goes on with the others`, t => ref
 test(`${name} asks for a fresh token when one is not accepted`, t => refusals.aBadTokenIsAskedForAgain(t, open))
 test(`${name} waits for a token that is out of reach`, t => refusals.aTokenOutOfReachIsWaitedFor(t, open))
 test(`${name} loses nothing when its token expires`, t => refusals.anExpiringTokenCostsNothing(t, open))
+
+test(`${name} follows on where the token for a connection that is gone comes late`, async t => {
+  const server = await Server.start(t)
+  const proxy = await Proxy.listen(t, () => server.port)
+  const api = new Api(() => server.http, token('ada'))
+  const { createRoom } = await api.ask(CREATE_ROOM, { input: { name: 'late' } })
+  const roomId = createRoom.room.id
+  const { head } = await api.ask(HEAD)
+  const asked = new Watched()
+  const late = []
+  const slowly = () => {
+    const given = late.length ? token('ada') : new Promise(resolve => late.push(resolve))
+    asked.changed()
+    return given
+  }
+  const client = await open(t, { ws: proxy.ws, token: slowly })
+  const stream = new Stream('stream')
+  client.subscribe(EVENTS, { roomIds: [roomId], after: head }, { next: next => stream.take(next), error: error => stream.fail(error) })
+  await asked.until(() => late.length, () => 'no token was asked for')
+  // The network changes: first the socket ends, then what fetched the token.
+  const gone = client.disconnected()
+  proxy.refuse()
+  await gone
+  late[0](token('ada'))
+  proxy.admit()
+  await api.ask(SEND, { input: { id: uuid(), roomId, body: 'hello' } })
+  await stream.until(() => stream.events.length >= 1, () => 'it follows nothing', 20_000)
+})
 
 /** Bytes of the answer to an upgrade: they are the same each time. */
 async function upgradeBytes(server) {

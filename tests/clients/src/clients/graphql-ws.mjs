@@ -27,7 +27,8 @@ globalThis.WebSocket ??= class extends WebSocket {
 /** The recipe's timers, as much sooner as a test cannot wait for. */
 export const hurried = ({ hurry = 1 }) => (then, ms) => setTimeout(then, ms / hurry)
 
-const forTests = ({ online, keepAlive }) => ({
+const forTests = ({ online, keepAlive, webSocketImpl }) => ({
+  ...(webSocketImpl && { webSocketImpl }),
   ...(keepAlive && { keepAlive }),
   // The default waits 1 s and more; 200 cuts would take 10 minutes.
   retryWait: async () => {

@@ -32,5 +32,7 @@ export async function open(t, places) {
   const scope = { token: places.token, setTimeout: (act, ms) => setTimeout(act, ms / haste).unref() }
   const { follow } = await printed('subscriptions-transport-ws 0.11', places, scope, { SubscriptionClient: Watched })
   t.after(() => client.close())
-  return { ...following(follow), closes }
+  /** Settles when the connection that there is, is gone. */
+  const disconnected = () => new Promise(resolve => client.onDisconnected(resolve))
+  return { ...following(follow), closes, disconnected }
 }
