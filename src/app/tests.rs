@@ -75,8 +75,7 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     let url = format!("http://{}/healthz", server.addr());
     client.get(&url).send().await.unwrap().text().await.unwrap();
     let idle = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
-    // Ten seconds are what one that is busy would be given.
-    let stopped = tokio::time::timeout(Duration::from_secs(9), server.stop());
+    let stopped = tokio::time::timeout(Duration::from_secs(5), server.stop());
     stopped.await.expect("the connections are idle");
     drop(idle);
 }
